@@ -1,0 +1,67 @@
+"""What a training run is made of: one frozen record, overridable as `key=value`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, get_type_hints
+
+from refusion.errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfiguration:
+    """Settings of one run. An epoch is a meta phase followed by a fusion and reconstruction phase."""
+
+    epochs: int = 60
+    meta_steps: int = 24
+    """Meta steps an epoch; P moves once for every `meta_accumulation` of them."""
+    fusion_steps: int = 90
+    """Fusion + reconstruction steps an epoch."""
+    batch: int = 4
+    """Pairs a mini-batch, before it is doubled with swapped sources."""
+    patch_px: int = 64
+    learning_rate: float = 1e-3
+    """Adam step of F and R at the start; it falls as a half cosine to `final_learning_rate`."""
+    final_learning_rate: float = 2e-5
+    inner_learning_rate: float = 1e-3
+    """Plain SGD step of the inner update."""
+    proposal_step: float = 1e-3
+    """Adam step of P."""
+    meta_accumulation: int = 2
+    validation_pairs: int = 16
+    """Pairs held out of training, chosen by the seed."""
+    seed: int = 0
+    threads: int = 0
+    """PyTorch threads; 0 keeps PyTorch's choice."""
+
+    def override(self, assignments: Iterable[str]) -> TrainingConfiguration:
+        """Return a copy with `key=value` assignments applied.
+
+        Raises:
+            UsageError: An unknown key, or a value that is not of the key's type.
+        """
+        types = get_type_hints(type(self))
+        changes: dict[str, Any] = {}
+        for assignment in assignments:
+            key, separator, value = assignment.partition("=")
+            if not separator or key not in types:
+                raise UsageError(f"'{assignment}' is no setting: write key=value, with a key of {', '.join(types)}")
+            try:
+                changes[key] = types[key](value)
+            except ValueError:
+                raise UsageError(f"{key} takes a value of type {types[key].__name__}, not '{value}'") from None
+        return dataclasses.replace(self, **changes).checked()
+
+    def checked(self) -> TrainingConfiguration:
+        """Return self if every count is usable.
+
+        Raises:
+            UsageError: A setting that no run can start with.
+        """
+        for key in ("epochs", "fusion_steps", "batch", "meta_accumulation"):
+            if getattr(self, key) < 1:
+                raise UsageError(f"{key} must be 1 or more, not {getattr(self, key)}")
+        if self.patch_px < 16:
+            raise UsageError(f"patch_px must be 16 or more, not {self.patch_px}")
+        return self
