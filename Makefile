@@ -1,0 +1,43 @@
+# make setup | demo | test | lint | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
+PYTHON ?= python3
+VENV ?= .venv
+# The CPU build of torch. Tests that need torch are skipped, with the reason, where no such build is at
+# hand for this Python; TORCH=torch takes the registry's own build (on Linux: CUDA, several gigabytes).
+TORCH ?= torch==2.13.0+cpu
+SHARED ?= ../shared
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
+
+.PHONY: setup demo test lint format clean
+
+setup: $(STAMP)
+
+$(STAMP): $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -U setuptools wheel cmake pybind11
+	$(BIN)/python -m pip install -q "$(TORCH)" -c constraints.txt || \
+	  echo "note: no build of $(TORCH) for this Python; the tests that need torch will be skipped"
+	PATH="$(abspath $(BIN)):$$PATH" REFUSION_NATIVE=on $(BIN)/python -m pip install -q --no-build-isolation -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: setup
+	$(BIN)/refusion demo -o out/demo --force
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $$(find csrc -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
+
+clean:
+	rm -rf build dist out *.egg-info refusion/_C*.so

@@ -1,0 +1,146 @@
+"""Checkpoints of the fusion module: our safetensors files and the official ReFusion `.pth` files.
+
+Nothing here ever unpickles code: safetensors holds tensors only, and `.pth` files are read with
+`weights_only=True`, which refuses everything but tensors and plain containers.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from refusion.errors import InputError, WeightsError
+from refusion.models.fusion import FusionModule
+
+ARCHITECTURE = "refusion-full"
+
+_BLOCK_NAMES = {
+    "norm1.body": "attention_norm",
+    "attn.temperature": "attention.temperature",
+    "attn.qkv": "attention.qkv.0",
+    "attn.qkv_dwconv": "attention.qkv.1",
+    "attn.project_out": "attention.out",
+    "norm2.body": "feed_forward_norm",
+    "ffn.project_in": "feed_forward.gate.0",
+    "ffn.dwconv": "feed_forward.gate.1",
+    "ffn.project_out": "feed_forward.out",
+}
+_STACKS = {"encoder1": "encoder_a", "encoder2": "encoder_b", "decoder": "decoder"}
+_OFFICIAL_NAMES = {
+    "project_in_1": "input_a",
+    "project_in_2": "input_b",
+    "FM.temperature1": "cross.temperature_a",
+    "FM.temperature2": "cross.temperature_b",
+    "FM.qkv1": "cross.qkv_a.0",
+    "FM.qkv1_dwconv": "cross.qkv_a.1",
+    "FM.qkv2": "cross.qkv_b.0",
+    "FM.qkv2_dwconv": "cross.qkv_b.1",
+    "FM.project_mid1": "cross.mix_a",
+    "FM.project_mid2": "cross.mix_b",
+    "FM.project_E": "cross.gate.0",
+    "FM.project_E_d": "cross.gate.1",
+    "FM.project_E1": "cross.value_a.0",
+    "FM.project_E1_d": "cross.value_a.1",
+    "FM.project_E2": "cross.value_b.0",
+    "FM.project_E2_d": "cross.value_b.1",
+    "FM.project_out1": "cross.out_a",
+    "FM.project_out2": "cross.out_b",
+    "project_out_0": "head",
+    "project_out_1": "output",
+    **{
+        f"{official}.{index}.{name}": f"{ours}.{index}.{our_name}"
+        for official, ours in _STACKS.items()
+        for index in range(2)
+        for name, our_name in _BLOCK_NAMES.items()
+    },
+}
+
+
+def _from_official(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename an official state dict; of each convolution's two identical copies keep one."""
+    renamed: dict[str, Tensor] = {}
+    for name, value in state.items():
+        # NAME.conv.weight is the layer's own parameter, NAME.weight the twin that official training used.
+        stem, _, leaf = re.sub(r"\.conv\.weight$", ".weight", name).rpartition(".")
+        key = _OFFICIAL_NAMES.get(name) or f"{_OFFICIAL_NAMES.get(stem, stem)}.{leaf}"
+        if key in renamed and not torch.equal(renamed[key], value):
+            raise WeightsError(f"the two copies of {stem} differ: this checkpoint was not saved by ReFusion")
+        renamed[key] = value
+    return renamed
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch muses about the pickle protocol of foreign files
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # on hostile bytes the restricted unpickler raises nearly anything
+        if isinstance(error, pickle.UnpicklingError) and "GLOBAL" in str(error):
+            raise WeightsError(
+                f"{path} was refused: it holds more than tensors, and loading it could run its code"
+            ) from None
+        raise WeightsError(f"{path} is not a readable checkpoint: it is damaged or of another format") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} holds no state dict of a network (names and tensors)")
+    return _from_official(state)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable safetensors file: {error}") from None
+
+
+def load_fusion(path: Path) -> FusionModule:
+    """Load the fusion module from a `.safetensors` (ours) or `.pth` (official or ours) file.
+
+    Returns:
+        The module in evaluation mode, float32, on the CPU.
+
+    Raises:
+        InputError: There is no such file.
+        WeightsError: It is damaged, holds code, or holds another network; the message names what differs.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}")
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    module = FusionModule()
+    _check_architecture(path, state, module.state_dict())
+    module.load_state_dict(state)
+    return module.eval()
+
+
+def _check_architecture(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    missing = sorted(expected.keys() - found.keys())
+    unknown = sorted(found.keys() - expected.keys())
+    if missing or unknown:
+        example = f"it lacks {missing[0]}" if missing else f"it has {unknown[0]}"
+        raise WeightsError(
+            f"{path} holds another network than the full fusion module: {len(missing)} tensors are missing and "
+            f"{len(unknown)} unknown ({example})"
+        )
+    for name, value in expected.items():
+        if found[name].shape != value.shape:
+            raise WeightsError(
+                f"{path} holds another network than the full fusion module: {name} is "
+                f"{tuple(found[name].shape)}, not {tuple(value.shape)}"
+            )
+        if not torch.isfinite(found[name]).all():
+            raise WeightsError(f"{path} is damaged: {name} has values that are NaN or infinite")
+
+
+def save_fusion(module: FusionModule, path: Path, *, task: str) -> None:
+    """Write the module as safetensors, with its architecture and task in the metadata."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    save_file(tensors, path, metadata={"architecture": ARCHITECTURE, "task": task})
