@@ -46,10 +46,14 @@ def _preservation(source: _Edges, fused: _Edges) -> FloatPlane:
 def edge_preservation(fused: Plane, a: Plane, b: Plane) -> float:
     """Qabf: edge information kept from both sources, 0 to 0.975, weighted by the sources' edge strength.
 
-    0 if neither source has an edge (zeros surround the image, so that this holds for black images alone).
-    As in the evaluator of CDDFuse, the difference of two orientations does not wrap around: lines at nearly pi/2
-    on either side of it count as opposed. (Xydeas and Petrovic, "Objective image fusion performance
-    measure", Electronics Letters 2000.)
+    0 if neither source has an edge (zeros surround the image, so that only black images have none).
+
+    As in the evaluator of CDDFuse, the difference of two orientations does not wrap around: two nearly equal
+    edges count as opposed where one is just before pi/2 and the other just after -pi/2. With the wrap the
+    figures are 0.025 to 0.075 higher, and not comparable with published ones. Unlike there, two equal strengths
+    have the ratio 1 (the evaluator takes the strength itself, which adds 2e-6).
+
+    Source: Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters 2000.
     """
     edges_f, edges_a, edges_b = _edges(fused), _edges(a), _edges(b)
     weight = np.sum(edges_a.strength) + np.sum(edges_b.strength)

@@ -17,24 +17,26 @@ MIN_SIDE_PX = 41
 def visual_information_fidelity(source: Plane, fused: Plane) -> float:
     """VIFp of one source: the share of its visual information that the result lets through.
 
-    1 for a copy, above 1 if the result is the source with more contrast, and 0 for a constant source, which has
-    no information to keep. Four scales with Gaussian windows of 17, 9, 5 and 3 taps (sigma = taps / 5), valid
-    borders, noise variance 2; blurred and halved before scales 2 to 4; information is summed over scales
-    before the division. VIF sums it over the two sources. (Sheikh and Bovik, "Image information and visual quality",
-    IEEE Transactions on Image Processing 2006; the pixel-domain version is the authors' own.)
+    1 for a copy, above 1 if the result is the source with more contrast, and 0 for a constant source, which
+    has no information to keep (the evaluator of CDDFuse has 1 there). VIF sums it over the two sources.
+
+    Four scales with Gaussian windows of 17, 9, 5 and 3 taps (sigma = taps / 5), valid borders, noise variance 2;
+    blurred and halved before scales 2 to 4; information is summed over the scales before the division.
+
+    Source: Sheikh and Bovik, "Image information and visual quality", IEEE Transactions on Image Processing
+    2006; the pixel-domain version is the authors' own.
 
     Raises:
         InputError: A side is shorter than 41 pixels.
     """
     require_side(source, MIN_SIDE_PX, "VIF")
-    # Variances do not depend on the level. Around the mean they lose fewer digits, and a constant plane's are exactly 0.
-    x = source - np.mean(source, dtype=np.float64)
-    y = fused - np.mean(fused, dtype=np.float64)
+    # Variances do not depend on the level: around the mean they lose fewer digits, and are exactly 0 if constant.
+    x: FloatPlane = source - np.mean(source, dtype=np.float64)
+    y: FloatPlane = fused - np.mean(fused, dtype=np.float64)
     kept = available = 0.0
     for scale, taps in enumerate(SCALE_TAPS):
         if scale > 0:
-            x = np.ascontiguousarray(_blur(x, taps)[::2, ::2])
-            y = np.ascontiguousarray(_blur(y, taps)[::2, ::2])
+            x, y = (_blur(plane, taps)[::2, ::2] for plane in (x, y))
         kept_here, available_here = _information(x, y, taps)
         kept += kept_here
         available += available_here
@@ -61,5 +63,6 @@ def _information(x: FloatPlane, y: FloatPlane, taps: int) -> tuple[float, float]
 def _blur(plane: FloatPlane, taps: int) -> FloatPlane:
     """Gaussian mean of every window of taps x taps that lies inside the plane."""
     kernel = cv2.getGaussianKernel(taps, taps / 5, cv2.CV_64F)
+    blurred = cv2.sepFilter2D(plane, cv2.CV_64F, kernel, kernel)
     reach = taps // 2
-    return np.asarray(cv2.sepFilter2D(plane, cv2.CV_64F, kernel, kernel)[reach:-reach, reach:-reach], np.float64)
+    return np.asarray(blurred[reach:-reach, reach:-reach], np.float64)

@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 """Called with the pairs done and the pairs in all."""
 
 LISTED = 10
-"""How many files of one kind an error names."""
+"""How many items of one kind an error names."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,16 @@ def evaluate_folders(
         One record a pair, by name.
 
     Raises:
-        InputError: There is nothing to evaluate; or files are without a partner, unreadable, of different size than
-            their partners, or smaller than 41x41. One error states them all.
+        InputError: There is nothing to evaluate; or files are without a partner, unreadable, of another size
+            than their partners, or smaller than 41x41. One error states them all.
     """
     folders = {"a": Path(folder_a), "b": Path(folder_b), "fused": Path(fused_folder)}
     images = {role: images_by_stem(folder) for role, folder in folders.items()}
     stems = sorted(set().union(*images.values()))
     if not stems:
         raise InputError(f"there are no images in {', '.join(map(str, folders.values()))}")
-    problems = [
-        f"{folder} has no image for {_listed([s for s in stems if s not in images[role]])}"
-        for role, folder in folders.items()
-        if any(s not in images[role] for s in stems)
-    ]
+    missing = {role: [stem for stem in stems if stem not in paths] for role, paths in images.items()}
+    problems = [f"{folders[role]} has no image for {_listed(lost)}" for role, lost in missing.items() if lost]
     triples = {
         stem: (images["fused"][stem], images["a"][stem], images["b"][stem])
         for stem in stems
@@ -109,7 +106,7 @@ def _unusable(triples: dict[str, tuple[Path, Path, Path]]) -> list[str]:
             small.append(f"{stem} ({fused})")
     problems = []
     if unreadable:
-        problems.append(_listed(unreadable))
+        problems.append(_listed(unreadable, separator="; "))
     if different:
         problems.append(f"different sizes: {_listed(different)}")
     if small:
@@ -117,6 +114,6 @@ def _unusable(triples: dict[str, tuple[Path, Path, Path]]) -> list[str]:
     return problems
 
 
-def _listed(names: list[str]) -> str:
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+def _listed(items: list[str], *, separator: str = ", ") -> str:
+    rest = len(items) - LISTED
+    return separator.join(items[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

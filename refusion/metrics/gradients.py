@@ -10,8 +10,10 @@ from refusion.metrics.planes import Plane, require_side
 def spatial_frequency(plane: Plane) -> float:
     """SF: root of the mean squared horizontal plus the mean squared vertical difference, in gray levels.
 
-    Each mean is over the differences that exist: H (W - 1) and (H - 1) W of them. (Eskicioglu and Fisher,
-    "Image quality measures and their performance", IEEE Transactions on Communications 1995.)
+    Each mean is over the differences that exist: H (W - 1) and (H - 1) W of them.
+
+    Source: Eskicioglu and Fisher, "Image quality measures and their performance", IEEE Transactions on
+    Communications 1995.
 
     Raises:
         InputError: A side is shorter than 2 pixels.
@@ -26,8 +28,10 @@ def spatial_frequency(plane: Plane) -> float:
 def average_gradient(plane: Plane) -> float:
     """AG: mean of sqrt((Gx^2 + Gy^2) / 2), gradients as numpy.gradient, in gray levels a pixel.
 
-    Central differences, one-sided at the borders. (Cui et al., "Detail preserved fusion of visible and infrared
-    images using regional saliency extraction and multi-scale image decomposition", Optics Communications 2015.)
+    Central differences, one-sided at the borders.
+
+    Source: Cui et al., "Detail preserved fusion of visible and infrared images using regional saliency
+    extraction and multi-scale image decomposition", Optics Communications 2015.
 
     Raises:
         InputError: A side is shorter than 2 pixels.

@@ -20,8 +20,9 @@ def entropy(plane: Plane) -> float:
 def mutual_information(x: Plane, y: Plane) -> float:
     """Mutual information of two planes from their joint 256x256 histogram, in nats; 0 if one is constant.
 
-    MI sums it over the two sources. (Qu, Zhang and Yan, "Information measure for performance of image
-    fusion", Electronics Letters 2002.)
+    MI sums it over the two sources.
+
+    Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics Letters 2002.
     """
     pairs = x.ravel().astype(np.intp) * LEVELS + y.ravel()
     joint = np.bincount(pairs, minlength=LEVELS * LEVELS).reshape(LEVELS, LEVELS) / x.size

@@ -78,7 +78,11 @@ METRICS = MappingProxyType(
                 _of_fused(entropy),
             ),
             PairMetric(
-                "SD", "standard deviation, gray levels", Direction.NONE, _CONTRAST, _of_fused(standard_deviation)
+                "SD",
+                "standard deviation, gray levels",
+                Direction.NONE,
+                _CONTRAST,
+                _of_fused(standard_deviation),
             ),
             PairMetric(
                 "SF",
@@ -112,7 +116,7 @@ METRICS = MappingProxyType(
                 "VIF",
                 "visual information fidelity, summed over the sources",
                 Direction.HIGHER,
-                "counts together with Qabf and SSIM, while SCD holds; alone it rewards copying (copies have about 1.04)",
+                "counts together with Qabf and SSIM, while SCD holds; alone it rewards copying",
                 _sum(visual_information_fidelity),
             ),
             PairMetric(
@@ -173,8 +177,8 @@ SEQUENCE_METRICS = MappingProxyType(
 def evaluate(fused: Any, a: Any, b: Any) -> dict[str, float]:
     """Compute all metrics of one fused image.
 
-    The definitions are those of the evaluator published with CDDFuse (Zhao et al., CVPR 2023), whose figures most
-    papers print. Constant images have correlation 0, MI 0 and VIF 0.
+    The definitions are those of the evaluator published with CDDFuse (Zhao et al., CVPR 2023), whose figures
+    most papers print. Constant images have correlation 0, MI 0 and VIF 0.
 
     Args:
         fused: The result, uint8, (H, W) gray or (H, W, 3) BGR; colour is reduced to its BT.601 luma, rounded.

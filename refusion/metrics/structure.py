@@ -15,9 +15,11 @@ def structural_similarity(x: Plane, y: Plane, *, data_range: float = 255.0) -> f
     """Mean structural similarity of two planes, -1 to 1; 1 if they are equal.
 
     7x7 uniform window, unbiased variances, mean over the windows that lie inside the image: what scikit-image
-    computes by default. SSIM sums it over the two sources. Two constant planes x and y differ in luminance alone:
-    (2xy + C1) / (x^2 + y^2 + C1). (Wang et al., "Image quality assessment: from error visibility to
-    structural similarity", IEEE Transactions on Image Processing 2004.)
+    computes by default. SSIM sums it over the two sources. Two constant planes x and y differ in luminance
+    alone: (2xy + C1) / (x^2 + y^2 + C1).
+
+    Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", IEEE
+    Transactions on Image Processing 2004.
 
     Args:
         x: Gray plane.
