@@ -50,8 +50,8 @@ def edge_preservation(fused: Plane, a: Plane, b: Plane) -> float:
 
     As in the evaluator of CDDFuse, the difference of two orientations does not wrap around: two nearly equal
     edges count as opposed where one is just before pi/2 and the other just after -pi/2. With the wrap the
-    figures are 0.025 to 0.075 higher, and not comparable with published ones. Unlike there, two equal strengths
-    have the ratio 1 (the evaluator takes the strength itself, which adds 2e-6).
+    figures are 0.025 to 0.075 higher, and not comparable with published ones. Unlike there, two equal
+    strengths have the ratio 1 (the evaluator takes the strength itself, which adds 2e-6).
 
     Source: Xydeas and Petrovic, "Objective image fusion performance measure", Electronics Letters 2000.
     """

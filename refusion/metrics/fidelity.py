@@ -20,8 +20,8 @@ def visual_information_fidelity(source: Plane, fused: Plane) -> float:
     1 for a copy, above 1 if the result is the source with more contrast, and 0 for a constant source, which
     has no information to keep (the evaluator of CDDFuse has 1 there). VIF sums it over the two sources.
 
-    Four scales with Gaussian windows of 17, 9, 5 and 3 taps (sigma = taps / 5), valid borders, noise variance 2;
-    blurred and halved before scales 2 to 4; information is summed over the scales before the division.
+    Four scales with Gaussian windows of 17, 9, 5 and 3 taps (sigma = taps / 5), valid borders, noise variance
+    2; blurred and halved before scales 2 to 4; information is summed over the scales before the division.
 
     Source: Sheikh and Bovik, "Image information and visual quality", IEEE Transactions on Image Processing
     2006; the pixel-domain version is the authors' own.
@@ -30,9 +30,8 @@ def visual_information_fidelity(source: Plane, fused: Plane) -> float:
         InputError: A side is shorter than 41 pixels.
     """
     require_side(source, MIN_SIDE_PX, "VIF")
-    # Variances do not depend on the level: around the mean they lose fewer digits, and are exactly 0 if constant.
-    x: FloatPlane = source - np.mean(source, dtype=np.float64)
-    y: FloatPlane = fused - np.mean(fused, dtype=np.float64)
+    # Variances do not depend on the level: around the mean they lose fewer digits, and a constant has exactly 0.
+    x, y = (plane.astype(np.float64) - np.mean(plane, dtype=np.float64) for plane in (source, fused))
     kept = available = 0.0
     for scale, taps in enumerate(SCALE_TAPS):
         if scale > 0:

@@ -22,7 +22,8 @@ def mutual_information(x: Plane, y: Plane) -> float:
 
     MI sums it over the two sources.
 
-    Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics Letters 2002.
+    Source: Qu, Zhang and Yan, "Information measure for performance of image fusion", Electronics Letters
+    2002.
     """
     pairs = x.ravel().astype(np.intp) * LEVELS + y.ravel()
     joint = np.bincount(pairs, minlength=LEVELS * LEVELS).reshape(LEVELS, LEVELS) / x.size

@@ -36,11 +36,10 @@ def structural_similarity(x: Plane, y: Plane, *, data_range: float = 255.0) -> f
     mean_u, mean_v = _window_mean(u), _window_mean(v)
     pixels = WINDOW_PX * WINDOW_PX
     unbiased = pixels / (pixels - 1)
-    square_u, square_v, product = mean_u * mean_u, mean_v * mean_v, mean_u * mean_v
-    variances = unbiased * (_window_mean(u * u) - square_u + _window_mean(v * v) - square_v)
+    squares, product = mean_u * mean_u + mean_v * mean_v, mean_u * mean_v
+    variances = unbiased * (_window_mean(u * u + v * v) - squares)  # of x plus of y
     covariance = unbiased * (_window_mean(u * v) - product)
-    similarity = (2 * product + c1) * (2 * covariance + c2)
-    similarity /= (square_u + square_v + c1) * (variances + c2)
+    similarity = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
     return float(np.mean(similarity))
 
 
