@@ -1,0 +1,226 @@
+"""Video files through PyAV: reading never ends short in silence, writing never leaves half a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusion.errors import InputError
+from refusion.frames import Frame, size_text
+from refusion.stream.containers import declared_size, noted_size
+from refusion.stream.video_writer import VideoWriter
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["VideoReader", "VideoWriter"]
+
+_COLOUR_SCAN_FRAMES = 250
+_COLOUR_TOLERANCE = 2
+"""Chroma this near to neutral counts as gray: lossy encoders move it by a level or two."""
+
+
+class VideoReader:
+    """Frames of one video file, in order.
+
+    Colour streams give uint8 (H, W, 3) BGR. Streams stored in a gray pixel format give (H, W): uint8, or
+    uint16 where more than 8 bits a pixel are stored (raw thermal; values are scaled to 16 bits). The pixel
+    format alone decides which, so it holds for every frame. Infrared is often stored in a colour format with
+    neutral chroma: its frames have three exactly equal channels, and `has_colour` tells such a stream from
+    one that merely begins with a gray frame.
+
+    A rotation noted in the file (phones) is applied. Odd sizes written by `VideoWriter` come back odd.
+
+    Example:
+        >>> with VideoReader("clip.mp4") as video:  # doctest: +SKIP
+        ...     for frame in video:
+        ...         print(video.time_ns, frame.shape)
+
+    Raises:
+        InputError: The file is missing, is not a video, has no video stream or no frames, or is truncated.
+            While iterating: a frame cannot be decoded or changes size. Nothing is skipped in silence.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.time_ns = 0
+        """Time of the frame given last, nanoseconds after the first frame."""
+        self._container: av.container.InputContainer | None = None
+        self._has_colour: bool | None = None
+
+        self._container, self._stream = self._open()
+        try:
+            self._crop = noted_size(
+                self._container.metadata.get("comment", ""), coded=(self._stream.width, self._stream.height)
+            )
+            self._frames = self._decode()
+            # Opening decodes one frame: only then is it known that there is one, and how large it comes out.
+            self._pending = next(self._frames, None)
+            if self._pending is None:
+                raise InputError(f"{self.path} has a video stream, but no frames in it")
+        except BaseException:
+            self.close()
+            raise
+        height, width = self._pending[1].shape[:2]
+        self.size = (width, height)
+        """(width, height) of every frame, pixels."""
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second; 25 where the file does not say."""
+        return Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
+
+    @property
+    def frame_count(self) -> int | None:
+        """Number of frames the file states, None where it states none."""
+        return self._stream.frames or None
+
+    @property
+    def is_gray(self) -> bool:
+        """Whether frames come as (H, W)."""
+        return _is_gray_format(self._stream.codec_context.pix_fmt or "")
+
+    @property
+    def has_colour(self) -> bool:
+        """Whether any frame has colour, judged from the first 250 frames and every key frame after them.
+
+        Stops at the first frame with colour. The verdict is kept; it does not disturb the iteration.
+        """
+        if self._has_colour is None:
+            self._has_colour = not self.is_gray and self._find_colour()
+        return self._has_colour
+
+    def __iter__(self) -> Iterator[Frame | NDArray[np.uint16]]:
+        """Yield the remaining frames; `time_ns` is the time of the one given last.
+
+        Raises:
+            InputError: A frame cannot be decoded, or the size changes.
+        """
+        while self._pending is not None:
+            self.time_ns, frame = self._pending
+            self._pending = None
+            yield frame
+            self._pending = next(self._frames, None)
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        self._pending = None
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> tuple[av.container.InputContainer, av.video.stream.VideoStream]:
+        import av
+
+        if not self.path.exists():
+            raise InputError(f"there is no video {self.path}")
+        if self.path.is_dir():
+            raise InputError(f"{self.path} is a folder, not a video")
+        declared, found = declared_size(self.path), self.path.stat().st_size
+        if declared > found:
+            raise InputError(
+                f"{self.path} is truncated: it declares {declared} bytes and has {found}; "
+                "copy it again, or keep what is there with: ffmpeg -i FILE -c copy NEW"
+            )
+        try:
+            container = av.open(str(self.path))
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
+        except (av.FFmpegError, ValueError):
+            raise InputError(f"{self.path} is not a video, or is truncated") from None
+        if not container.streams.video:
+            container.close()
+            raise InputError(f"{self.path} has no video stream")
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return container, stream
+
+    def _decode(self) -> Iterator[tuple[int, Frame | NDArray[np.uint16]]]:
+        """Yield (time in ns, picture) of every frame."""
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        assert self._container is not None
+        # One reformatter for all frames: a new one for each frame costs five times the conversion itself.
+        convert = VideoReformatter().reformat
+        pixel_format = "bgr24"
+        if self.is_gray:
+            layout = self._stream.codec_context.format
+            pixel_format = "gray16le" if layout is not None and layout.components[0].bits > 8 else "gray"
+        first_pts: int | None = None
+        shape: tuple[int, ...] | None = None
+        index = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                for raw in packet.decode():
+                    if packet.is_corrupt or raw.is_corrupt:
+                        raise InputError(f"{self.path} is damaged or truncated at frame {index}")
+                    converted = convert(raw, format=pixel_format, src_color_range=raw.color_range)
+                    picture = self._upright(converted.to_ndarray(), raw)
+                    if shape is not None and picture.shape != shape:
+                        raise InputError(
+                            f"{self.path} changes from {shape[1]}x{shape[0]} to {size_text(picture)} "
+                            f"at frame {index}"
+                        )
+                    shape = picture.shape
+                    if raw.pts is None or raw.time_base is None:
+                        time_s = index / self.rate
+                    else:
+                        first_pts = raw.pts if first_pts is None else first_pts
+                        time_s = (raw.pts - first_pts) * raw.time_base
+                    yield round(time_s * 1_000_000_000), picture
+                    index += 1
+        except av.FFmpegError as error:
+            raise InputError(
+                f"{self.path} is damaged or truncated at frame {index}: {error.strerror}"
+            ) from None
+
+    def _upright(self, picture: NDArray[Any], raw: av.VideoFrame) -> NDArray[Any]:
+        if self._crop is not None:
+            width, height = self._crop
+            picture = np.ascontiguousarray(picture[:height, :width])
+        quarter_turns = round(raw.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(picture, quarter_turns)) if quarter_turns else picture
+
+    def _find_colour(self) -> bool:
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        container, stream = self._open()
+        convert = VideoReformatter().reformat
+        with container:
+            try:
+                for index, raw in enumerate(container.decode(stream)):
+                    if _shows_colour(convert(raw, format="yuv420p")):
+                        return True
+                    if index + 1 == _COLOUR_SCAN_FRAMES:
+                        stream.codec_context.skip_frame = "NONKEY"
+            except av.FFmpegError:
+                # Iterating meets the same damage and reports it with the frame's number.
+                return False
+        return False
+
+
+def _is_gray_format(pixel_format: str) -> bool:
+    return pixel_format.startswith(("gray", "ya8", "ya16", "mono"))
+
+
+def _shows_colour(yuv420p: av.VideoFrame) -> bool:
+    for plane in yuv420p.planes[1:]:
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        chroma = rows[:, : plane.width]
+        if chroma.max() > 128 + _COLOUR_TOLERANCE or chroma.min() < 128 - _COLOUR_TOLERANCE:
+            return True
+    return False
