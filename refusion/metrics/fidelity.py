@@ -30,7 +30,7 @@ def visual_information_fidelity(source: Plane, fused: Plane) -> float:
         InputError: A side is shorter than 41 pixels.
     """
     require_side(source, MIN_SIDE_PX, "VIF")
-    # Variances do not depend on the level: around the mean they lose fewer digits, and a constant has exactly 0.
+    # Variances do not depend on the level: around the mean they lose fewer digits, and a constant has just 0.
     x, y = (plane.astype(np.float64) - np.mean(plane, dtype=np.float64) for plane in (source, fused))
     kept = available = 0.0
     for scale, taps in enumerate(SCALE_TAPS):
