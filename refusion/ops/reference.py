@@ -1,7 +1,7 @@
 """Pre- and post-processing in NumPy and OpenCV: the definition that the native code must equal.
 
-Colour follows the official ReFusion script: full-range YCrCb, with luma in float and not rounded.
-On 8-bit images the neutral chroma is 128 (on float images OpenCV centres it on 0.5: the same picture).
+Colour follows the official ReFusion script: full-range YCrCb of float images, with luma not rounded.
+Arguments are not checked here: `refusion.ops` has done that.
 """
 
 from __future__ import annotations
@@ -10,9 +10,100 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refusion.frames import Frame
+from refusion.tasks import Chroma
 
-def luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+_NEUTRAL = np.float32(0.5)
+"""Where OpenCV centres Cr and Cb of float images (128 on 8-bit ones: the same picture)."""
+_MERGE_EPSILON = np.float32(1e-4)
+"""Keeps the merge of two neutral pixels from dividing by zero; the official script's value."""
+
+
+def luma(image: Frame) -> NDArray[np.float32]:
     """Return the BT.601 luma of a gray (H, W) or BGR (H, W, 3) uint8 image, float32 in [0, 255]."""
+    plane = image.astype(np.float32, order="C")
+    # The Y of OpenCV's YCrCb to the last bit but one, at half the time: two channels fewer to write.
+    return plane if image.ndim == 2 else _converted(plane, cv2.COLOR_BGR2GRAY)
+
+
+def preprocess(a: Frame, b: Frame, out: NDArray[np.float32]) -> None:
+    """Write the luma of both sources / 255 into out, (2, H, W)."""
+    np.divide(luma(a), np.float32(255), out=out[0])
+    np.divide(luma(b), np.float32(255), out=out[1])
+
+
+def is_gray(image: Frame) -> bool:
+    """Tell whether the image is 2-D or has three equal channels."""
     if image.ndim == 2:
-        return image.astype(np.float32)
-    return cv2.cvtColor(image.astype(np.float32), cv2.COLOR_BGR2YCrCb)[..., 0]
+        return True
+    blue, green, red = image[..., 0], image[..., 1], image[..., 2]
+    return bool((blue == green).all() and (green == red).all())
+
+
+def value_range(fused: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the least and the greatest finite value, (0, 0) if there is none."""
+    low, high = float(fused.min()), float(fused.max())
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    finite = fused[np.isfinite(fused)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def postprocess(
+    fused: NDArray[np.float32],
+    a: Frame,
+    b: Frame,
+    chroma: Chroma,
+    low: float,
+    high: float,
+    out: NDArray[np.uint8],
+) -> None:
+    """Write the finished picture into out; low < high are finite float32 values."""
+    y = _stretched(fused, np.float32(low), np.float32(high))
+    if chroma is Chroma.NONE:
+        picture = y
+    else:
+        ycrcb = _merged_ycrcb(a, b) if chroma is Chroma.BOTH else _ycrcb(a if chroma is Chroma.A else b)
+        ycrcb[..., 0] = y
+        picture = _converted(ycrcb, cv2.COLOR_YCrCb2BGR)
+    # OpenCV's saturating conversion clips, and rounds to nearest, ties to even.
+    out[...] = cv2.add(picture, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a scalar is allowed
+
+
+def _stretched(fused: NDArray[np.float32], low: np.float32, high: np.float32) -> NDArray[np.float32]:
+    """Return luma in [0, 255]; NaN becomes 0 (fmax prefers a number to NaN)."""
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite values are clipped like any other
+        y = fused - low
+        y *= np.float32(255) / (high - low)
+    np.fmax(y, np.float32(0), out=y)
+    np.minimum(y, np.float32(255), out=y)
+    return y
+
+
+def _ycrcb(image: Frame) -> NDArray[np.float32]:
+    pixels = image.astype(np.float32, order="C")
+    bgr = _converted(pixels, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else pixels
+    return _converted(bgr, cv2.COLOR_BGR2YCrCb)
+
+
+def _converted(image: NDArray[np.float32], code: int) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(image, code), np.float32)
+
+
+def _merged_ycrcb(a: Frame, b: Frame) -> NDArray[np.float32]:
+    """Merge the chroma of both, the more colourful weighing more as in the official script.
+
+    The rule is applied to offsets from neutral: on the values themselves its epsilon would tint gray.
+    """
+    merged = _ycrcb(a)
+    offset_a = merged[..., 1:] - _NEUTRAL
+    offset_b = _ycrcb(b)[..., 1:] - _NEUTRAL
+    weight_a, weight_b = np.abs(offset_a), np.abs(offset_b)
+    offset_a *= weight_a
+    offset_b *= weight_b
+    offset_a += offset_b
+    weight_a += weight_b
+    weight_a += _MERGE_EPSILON
+    offset_a /= weight_a
+    np.add(offset_a, _NEUTRAL, out=merged[..., 1:])
+    return merged

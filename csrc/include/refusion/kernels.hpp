@@ -1,0 +1,59 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+// The inner loops, over short runs of pixels whose channels lie apart. Compiled several times, for the
+// vector units that a processor may have; the loader picks. Pointers of one call must not overlap.
+namespace refusion::kernels {
+
+// Longest run that callers pass: all buffers of a run together (10 KiB) must fit the first-level cache.
+constexpr std::ptrdiff_t kMaxRun = 512;
+
+// A run of pixels with its channels apart. One object rather than three pointers: the compiler then knows
+// that the channels do not overlap, without which it does not vectorise.
+struct Bgr {
+    std::uint8_t b[kMaxRun];
+    std::uint8_t g[kMaxRun];
+    std::uint8_t r[kMaxRun];
+};
+
+// Luma of the result: (fused - low) * scale, in 0..255.
+struct Stretch {
+    float low;
+    float scale;
+};
+
+void deinterleave(const std::uint8_t* pixels, std::ptrdiff_t n, Bgr& out);
+void interleave(const Bgr& pixels, std::ptrdiff_t n, std::uint8_t* out);
+
+// BT.601 luma / 255 of colour and of gray.
+void luma_of_bgr(const Bgr& pixels, std::ptrdiff_t n, float* out);
+void luma_of_gray(const std::uint8_t* pixels, std::ptrdiff_t n, float* out);
+
+bool all_gray(const Bgr& pixels, std::ptrdiff_t n);
+
+// Least and greatest finite value so far, in independent lanes: one running minimum would be a chain that the
+// compiler may not reorder. The values looked for are the extremes over the lanes.
+struct RangeLanes {
+    static constexpr std::ptrdiff_t kLanes = 32;
+
+    RangeLanes() {
+        std::fill_n(low, kLanes, std::numeric_limits<float>::infinity());
+        std::fill_n(high, kLanes, -std::numeric_limits<float>::infinity());
+    }
+
+    float low[kLanes];
+    float high[kLanes];
+};
+
+void extend_range(const float* values, std::ptrdiff_t n, RangeLanes& range);
+
+// The finished picture: stretched luma with no chroma, with the chroma of one source, with both merged.
+void finish_gray(const float* fused, std::ptrdiff_t n, Stretch stretch, std::uint8_t* out);
+void finish_one(const float* fused, const Bgr& source, std::ptrdiff_t n, Stretch stretch, Bgr& out);
+void finish_both(const float* fused, const Bgr& a, const Bgr& b, std::ptrdiff_t n, Stretch stretch, Bgr& out);
+
+}  // namespace refusion::kernels

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "refusion/image.hpp"
+
+namespace refusion {
+
+// Where the colour of the result comes from.
+enum class Chroma { kNone, kA, kB, kBoth };
+
+// Writes the finished picture: luma (fused - low) / (high - low), clipped, with that chroma; NaN is black.
+// `out` has one channel for Chroma::kNone, else three (BGR). It may be a or b itself, but overlap them no
+// other way. Throws std::invalid_argument if sizes or channels do not fit, or if low < high does not hold
+// for two finite numbers.
+void postprocess(const Image<const float>& fused, const Image<const std::uint8_t>& a,
+                 const Image<const std::uint8_t>& b, Chroma chroma, float low, float high,
+                 const Image<std::uint8_t>& out);
+
+}  // namespace refusion

@@ -1,0 +1,29 @@
+"""Pre- and post-processing in C++ (csrc/): `refusion._C` behind the same functions as `reference`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusion import _C
+from refusion.frames import Frame
+from refusion.tasks import Chroma
+
+_CHROMA = {chroma: getattr(_C.Chroma, chroma.name) for chroma in Chroma}
+
+preprocess = _C.preprocess
+value_range = _C.value_range
+is_gray = _C.is_gray
+
+
+def postprocess(
+    fused: NDArray[np.float32],
+    a: Frame,
+    b: Frame,
+    chroma: Chroma,
+    low: float,
+    high: float,
+    out: NDArray[np.uint8],
+) -> None:
+    """Write the finished picture into out; low < high are finite float32 values."""
+    _C.postprocess(fused, a, b, _CHROMA[chroma], low, high, out)
