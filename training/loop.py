@@ -74,6 +74,9 @@ class Trainer:
         rate = settings.final_learning_rate + fall * (settings.learning_rate - settings.final_learning_rate)
         for name in ("fusion", "reconstruction"):
             self.optimizers[name].param_groups[0]["lr"] = rate
+        # P slows down with F: at a constant step its weight maps swing, and F chases them.
+        share = rate / settings.learning_rate
+        self.optimizers["proposal"].param_groups[0]["lr"] = share * settings.proposal_step
 
     @property
     def gradient_factor(self) -> float:

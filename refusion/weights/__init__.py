@@ -1,0 +1,52 @@
+"""The weights that we trained and ship: safetensors and ONNX a task, with a manifest each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from refusion.errors import WeightsError
+from refusion.tasks import Task
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class ShippedWeights:
+    """Files of one task's weights, checked against the manifest."""
+
+    task: Task
+    onnx: Path
+    safetensors: Path
+    manifest: dict[str, Any]
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def shipped_weights(task: Task) -> ShippedWeights:
+    """Return the weights that come with the package.
+
+    Raises:
+        WeightsError: None are shipped for the task yet, or a file differs from its manifest.
+    """
+    path = FOLDER / f"{task.name}.json"
+    if not path.is_file():
+        have = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json"))) or "none"
+        raise WeightsError(
+            f"no weights for {task.name} ({task.value.title}) are shipped yet (shipped: {have}); "
+            "name a file with --weights, for instance an official ReFusion .pth (it needs torch)"
+        )
+    manifest = json.loads(path.read_text())
+    files = {}
+    for kind in ("onnx", "safetensors"):
+        entry = manifest["files"][kind]
+        files[kind] = FOLDER / entry["name"]
+        if not files[kind].is_file() or sha256(files[kind]) != entry["sha256"]:
+            raise WeightsError(f"{files[kind]} is missing or differs from its manifest; reinstall refusion")
+    return ShippedWeights(task, files["onnx"], files["safetensors"], manifest)
