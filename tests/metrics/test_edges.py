@@ -55,6 +55,15 @@ def test_orientation_and_weights() -> None:
     assert edge_preservation(np.zeros_like(DOT), DOT, DOT) == pytest.approx(expected)
 
 
+def test_orientations_do_not_wrap_around() -> None:
+    # A bright corner pixel has edges of strength 2k below it (angle pi/2) and beside it (0), sqrt(2) k at the
+    # opposite corner, at -pi/4: three quarters of pi from black's pi/2, not one.
+    corner = np.array([[90, 0], [0, 0]], np.uint8)
+    weighted = 2 * orientation_kept(1) + 2 * orientation_kept(0) + math.sqrt(2) * orientation_kept(-0.5)
+    expected = strength_kept(0) * weighted / (4 + math.sqrt(2))
+    assert edge_preservation(np.zeros_like(corner), corner, corner) == pytest.approx(expected)
+
+
 def test_sources_are_weighted_by_their_edges() -> None:
     # Pixels in a row: edges 2 * 200 against 2 * 50. F = A keeps A, and a quarter of it is what B has.
     a, b = np.full((1, 2), 200, np.uint8), np.full((1, 2), 50, np.uint8)
