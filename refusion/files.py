@@ -1,32 +1,169 @@
-"""Images on disk: reading, matching two folders, and writing without ever leaving half a file."""
+"""Images on disk: reading whole ones only, matching two folders, writing without ever leaving half a file."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.errors import InputError
+from refusion.errors import InputError, OutputError
+from refusion.frames import Frame
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
+PNG_HEAD, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+JPEG_HEAD, JPEG_SCAN, JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit image: (H, W) if it is stored gray, else (H, W, 3) BGR."""
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+def read_image(path: Path) -> Frame:
+    """Read an 8-bit image, upright as its EXIF orientation says, without its alpha channel.
+
+    Returns:
+        uint8, (H, W) if it is stored gray, else (H, W, 3) BGR.
+
+    Raises:
+        InputError: There is no such file, or it is truncated, no image, or not of 8 bits.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no image {path}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    if _is_truncated(data):
+        raise InputError(f"{path} is truncated: its end is missing")
+    image = _decode(data)
     if image is None:
-        raise InputError(f"{path} cannot be read as an image")
-    return image if image.ndim == 2 else image[..., :3]
+        raise InputError(f"{path} is not an image, or is damaged")
+    if image.dtype != np.uint8:
+        raise InputError(f"{path} has {8 * image.itemsize} bits a channel; map its range to 8 bits first")
+    return image
+
+
+def _is_truncated(data: bytes) -> bool:
+    """Tell a PNG or JPEG without its end: decoders fill the rest with gray and go on."""
+    if data.startswith(PNG_HEAD):
+        return PNG_END not in data
+    # An embedded thumbnail ends before the picture's own scan begins.
+    return data.startswith(JPEG_HEAD) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN)
+
+
+def _decode(data: bytes) -> NDArray[np.uint8] | None:
+    if not data:
+        return None
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        return None
+
+
+@contextmanager
+def replacing(path: Path, *, force: bool) -> Iterator[Path]:
+    """Give a path to write to, beside the target; it takes the target's place when the block ends well.
+
+    Args:
+        path: The target.
+        force: Whether a file that is there may be replaced.
+
+    Raises:
+        OutputError: The target is there and force is off, or its folder cannot be written to.
+    """
+    refuse_existing(path, force=force)
+    try:
+        # The suffix is kept: encoders go by it.
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise OutputError if the target is a folder, or is there already and force is off."""
+    if path.is_dir():
+        raise OutputError(f"{path} cannot be written: it is a folder")
+    if path.exists() and not force:
+        raise OutputError(f"{path} is there already; give --force to replace it")
+
+
+def _umask() -> int:
+    # The only way to read it is to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_image(path: Path, image: Frame, *, force: bool = False) -> None:
+    """Write an image; the target is never half-written.
+
+    Raises:
+        OutputError: It is there already and force is off, its suffix is no image's, or writing failed.
+    """
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        known = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise OutputError(f"{path} cannot be written: the name of an image must end in one of {known}")
+    with replacing(path, force=force) as partial:
+        _, encoded = cv2.imencode(path.suffix, image)
+        partial.write_bytes(encoded.tobytes())
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+    """Return the images of a folder by their names without suffix, sorted.
+
+    Raises:
+        InputError: It is no folder, holds no image, or two images that differ in their suffix alone.
+    """
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in found:
+            raise InputError(f"{found[path.stem]} and {path} have the same name: which of them belongs to a pair?")
+        found[path.stem] = path
+    if not found:
+        raise InputError(f"there are no images in {folder} (known: {', '.join(sorted(IMAGE_SUFFIXES))})")
+    return found
 
 
-def match_by_stem(folder_a: Path, folder_b: Path) -> Iterator[tuple[str, Path, Path]]:
+@dataclass(frozen=True)
+class Matches:
+    """The images of two folders, matched by stem."""
+
+    pairs: tuple[tuple[str, Path, Path], ...]
+    """(stem, image in a, image in b)."""
+    only_a: tuple[Path, ...]
+    only_b: tuple[Path, ...]
+
+
+def match_by_stem(folder_a: Path, folder_b: Path) -> Matches:
+    """Match the images of two folders by their names without suffix.
+
+    Raises:
+        InputError: As images_by_stem, or no name is in both.
+    """
     a, b = images_by_stem(folder_a), images_by_stem(folder_b)
-    for stem in a:
-        yield stem, a[stem], b[stem]
+    matches = Matches(
+        tuple((stem, path, b[stem]) for stem, path in a.items() if stem in b),
+        tuple(path for stem, path in a.items() if stem not in b),
+        tuple(path for stem, path in b.items() if stem not in a),
+    )
+    if not matches.pairs:
+        raise InputError(f"no image of {folder_a} has the name (without suffix) of one in {folder_b}")
+    return matches

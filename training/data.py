@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from refusion.errors import InputError
 from refusion.files import match_by_stem, read_image
+from refusion.frames import size_text
 from refusion.ops.reference import luma
 
 
@@ -34,7 +36,7 @@ class PairSet:
     """Registered pairs of luma planes, float32 (2, H, W) in [0, 1] each, with their names."""
 
     names: tuple[str, ...]
-    pairs: tuple[np.ndarray, ...]
+    pairs: tuple[NDArray[np.float32], ...]
 
     def split(self, held_out: int, seed: int) -> tuple[PairSet, PairSet]:
         """Return (training, validation), the latter with `held_out` pairs chosen by the seed."""
@@ -68,17 +70,20 @@ def load_pairs(folder_a: Path, folder_b: Path, patch_px: int) -> PairSet:
         InputError: Every mistake in the folders at once, a line a file: no partner, unreadable,
             different sizes, smaller than a patch.
     """
-    names, pairs, mistakes = [], [], []
-    for stem, path_a, path_b in match_by_stem(folder_a, folder_b):
+    matches = match_by_stem(folder_a, folder_b)
+    names: list[str] = []
+    pairs: list[NDArray[np.float32]] = []
+    mistakes = [f"{path} has no partner of the same name" for path in matches.only_a + matches.only_b]
+    for stem, path_a, path_b in matches.pairs:
         try:
             a, b = read_image(path_a), read_image(path_b)
         except InputError as error:
             mistakes.append(str(error))
             continue
         if a.shape[:2] != b.shape[:2]:
-            mistakes.append(f"{path_a} is {a.shape[1]}x{a.shape[0]} but {path_b} is {b.shape[1]}x{b.shape[0]}")
+            mistakes.append(f"{path_a} is {size_text(a)} but {path_b} is {size_text(b)}")
         elif min(a.shape[:2]) < patch_px:
-            mistakes.append(f"{path_a} is {a.shape[1]}x{a.shape[0]}, smaller than a patch of {patch_px} pixels")
+            mistakes.append(f"{path_a} is {size_text(a)}, smaller than a patch of {patch_px} pixels")
         else:
             names.append(stem)
             pairs.append(np.stack((luma(a), luma(b))) / np.float32(255))
