@@ -1,0 +1,89 @@
+"""`refusion demo`: the whole path on a generated scene, with what each stage costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from refusion.cli.options import ForceOption, ThreadsOption
+
+SHEET_ROWS = 3
+
+
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("demo"),
+    frames: Annotated[int, typer.Option(min=SHEET_ROWS, help="Frames to fuse.")] = 25,
+    width: Annotated[int, typer.Option(min=16, help="Width, pixels.")] = 640,
+    height: Annotated[int, typer.Option(min=16, help="Height, pixels.")] = 480,
+    seed: Annotated[int, typer.Option(min=0, help="Which scene.")] = 0,
+    weights: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Weights instead of the shipped ones."),
+    ] = None,
+    threads: ThreadsOption = 0,
+    force: ForceOption = False,
+) -> None:
+    """Render two camera videos of a night street, fuse them, and show the result on a contact sheet.
+
+    Writes infrared.mp4, visible.mp4, fused.mp4 and contact_sheet.png.
+    """
+    from fractions import Fraction
+
+    from refusion.cli.progress import progress_bar
+    from refusion.errors import OutputError
+    from refusion.files import refuse_existing, write_image
+    from refusion.fuser import Fuser
+    from refusion.stream.pairs import VideoPairs
+    from refusion.stream.synthetic import SyntheticScene
+    from refusion.stream.video_writer import VideoWriter
+    from refusion.stream.views import contact_sheet
+
+    infrared, visible, fused, sheet = (
+        output / name for name in ("infrared.mp4", "visible.mp4", "fused.mp4", "contact_sheet.png")
+    )
+    for path in (infrared, visible, fused, sheet):
+        refuse_existing(path, force=force)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be made: {error.strerror}") from None
+
+    scene = SyntheticScene(width_px=width, height_px=height, seed=seed)
+    rate, size = Fraction(scene.rate_hz), (width, height)
+    with (
+        progress_bar() as bar,
+        VideoWriter(infrared, rate=rate, size=size, force=force) as writer_a,
+        VideoWriter(visible, rate=rate, size=size, force=force) as writer_b,
+    ):
+        for pair in bar.track(scene.frames(frames), total=frames, description="rendering"):
+            writer_a.write(pair.a)
+            writer_b.write(pair.b)
+
+    chosen = {frames * (2 * row + 1) // (2 * SHEET_ROWS) for row in range(SHEET_ROWS)}
+    rows = []
+    with (
+        Fuser("ivif", weights=weights, threads=threads) as fuser,
+        progress_bar() as bar,
+        VideoPairs(infrared, visible) as source,
+        VideoWriter(fused, rate=rate, size=size, force=force) as writer,
+    ):
+        clock = fuser.clock
+        fuse = fuser.stream(chroma=source.chroma)
+        pairs = iter(source)
+        for number in bar.track(range(frames), description="fusing"):
+            with clock.stage("decode"):
+                pair = next(pairs)
+            result = fuse(pair.a, pair.b)
+            with clock.stage("encode"):
+                writer.write(result)
+            if number in chosen:
+                rows.append((pair.a, pair.b, result))
+        print(f"{fuser.description}; {width}x{height}, {frames} frames")
+        for stage, milliseconds in clock.median_ms().items():
+            print(f"  {stage:<8} {milliseconds:9.2f} ms  {1e3 / milliseconds:9.1f} frames/s")
+        total = sum(clock.median_ms().values())
+        print(f"  {'in all':<8} {total:9.2f} ms  {1e3 / total:9.1f} frames/s")
+    write_image(sheet, contact_sheet(rows, ("infrared", "visible", "fused")), force=force)
+    print(f"wrote {fused} and {sheet}")

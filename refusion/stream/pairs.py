@@ -1,0 +1,142 @@
+"""Sources of frame pairs: two videos frame by frame, or one synthetic scene."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from refusion.errors import InputError, UsageError
+from refusion.frames import FramePair
+from refusion.stream.synthetic import SyntheticScene
+from refusion.stream.video import VideoReader
+from refusion.tasks import Chroma
+
+SYNTHETIC = "synthetic:"
+
+
+class PairSource(Protocol):
+    """Pairs in order, with what a sink must know before the first. A context manager."""
+
+    rate: Fraction
+    """Frames a second."""
+    size: tuple[int, int]
+    """Width and height, pixels."""
+    frame_count: int | None
+    """Number of pairs, where it is known."""
+    chroma: Chroma
+    """Where the colour of the fused frames comes from: decided once, for all of them."""
+
+    def __iter__(self) -> Iterator[FramePair]:
+        """Yield the pairs."""
+
+    def __enter__(self) -> PairSource:
+        """Return the source."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close it; closing twice is harmless."""
+
+
+class VideoPairs:
+    """Two video files of one size, rate and length, frame by frame. Nothing is dropped."""
+
+    def __init__(self, a: Path, b: Path) -> None:
+        """Open both.
+
+        Raises:
+            InputError: One cannot be read, or they differ in size, rate or number of frames.
+        """
+        self._a = VideoReader(a)
+        try:
+            self._b = VideoReader(b)
+        except BaseException:
+            self._a.close()
+            raise
+        try:
+            self._check()
+            self.chroma = Chroma.of(a_is_gray=not self._a.has_colour, b_is_gray=not self._b.has_colour)
+        except BaseException:
+            self.__exit__()
+            raise
+        self.rate = self._a.rate
+        self.size = self._a.size
+        self.frame_count = self._a.frame_count
+
+    def _check(self) -> None:
+        facts = {
+            "size": ("{0[0]}x{0[1]}", self._a.size, self._b.size),
+            "frame rate": ("{0} Hz", self._a.rate, self._b.rate),
+            "number of frames": ("{0}", self._a.frame_count, self._b.frame_count),
+        }
+        for name, (form, a, b) in facts.items():
+            if a is not None and b is not None and a != b:
+                raise InputError(
+                    f"the videos differ in {name}: {self._a.path} has {form.format(a)}, "
+                    f"{self._b.path} has {form.format(b)}; convert one to the other"
+                )
+
+    def __iter__(self) -> Iterator[FramePair]:
+        for number, (a, b) in enumerate(itertools.zip_longest(self._a, self._b)):
+            if a is None or b is None:
+                shorter = self._a if a is None else self._b
+                raise InputError(f"{shorter.path} ends after {number} frames, before the other video")
+            if a.dtype != np.uint8 or b.dtype != np.uint8:
+                raise InputError(
+                    f"{self._a.path} or {self._b.path} has 16-bit frames; map them to 8 bits first"
+                )
+            yield FramePair(a, b, self._a.time_ns)
+
+    def __enter__(self) -> VideoPairs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._a.close()
+        self._b.close()
+
+
+class SyntheticPairs:
+    """A generated scene as a source of pairs."""
+
+    def __init__(self, uri: str) -> None:
+        """Set the scene up; see SyntheticScene.from_uri.
+
+        Raises:
+            UsageError: The address is malformed, or sets no number of frames.
+        """
+        self._scene = SyntheticScene.from_uri(uri)
+        if self._scene.frame_count is None:
+            raise UsageError(f"'{uri}' never ends: say how many frames to take, as in {SYNTHETIC}?frames=50")
+        self.rate = Fraction(self._scene.rate_hz).limit_denominator(1001)
+        self.size = (self._scene.width_px, self._scene.height_px)
+        self.frame_count: int | None = self._scene.frame_count
+        self.chroma = Chroma.B
+
+    def __iter__(self) -> Iterator[FramePair]:
+        return iter(self._scene)
+
+    def __enter__(self) -> SyntheticPairs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+
+def open_pairs(a: str, b: str) -> PairSource:
+    """Open two sources as one source of pairs.
+
+    Args:
+        a: Path of a video, or `synthetic:...`.
+        b: Likewise; of a synthetic scene both views come from one address, so the two must be equal.
+
+    Raises:
+        InputError, UsageError: They cannot be opened, or do not belong together.
+    """
+    if SYNTHETIC in (a[: len(SYNTHETIC)], b[: len(SYNTHETIC)]):
+        if a != b:
+            raise UsageError(f"both views of a synthetic scene need the same address, not '{a}' and '{b}'")
+        return SyntheticPairs(a)
+    return VideoPairs(Path(a), Path(b))

@@ -1,0 +1,83 @@
+"""Starting and resuming a run: its folder, its data, its manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from refusion.errors import InputError, OutputError, UsageError
+from refusion.tasks import Task
+from refusion.training.configuration import TrainingConfiguration
+from refusion.training.data import load_pairs
+from refusion.training.loop import Trainer
+
+# Folder names of the two sources in the layouts that public data sets use, by task.
+SOURCE_FOLDERS = {
+    Task.ivif: (("ir", "vis"), ("ir", "vi"), ("infrared", "visible")),
+    Task.mif: (("pet", "mri"), ("spect", "mri"), ("ct", "mri")),
+    Task.mfif: (("near", "far"),),
+    Task.meif: (("under", "over"),),
+}
+
+
+def source_folders(data: Path, task: Task) -> tuple[Path, Path]:
+    """Return the folders of source a and b in a data folder.
+
+    Raises:
+        InputError: The folder has none of the layouts that the task knows.
+    """
+    layouts = (*SOURCE_FOLDERS[task], ("a", "b"))
+    for a, b in layouts:
+        if (data / a).is_dir() and (data / b).is_dir():
+            return data / a, data / b
+    known = " or ".join(f"{a}/ and {b}/" for a, b in layouts)
+    raise InputError(f"{data} has no folders {known}")
+
+
+def start_or_resume(
+    task: Task, data: Path, run: Path, settings: Sequence[str], *, resume: bool
+) -> Iterator[dict[str, float]]:
+    """Train in the run folder; yield the record of each epoch.
+
+    Args:
+        task: What is trained.
+        data: Folder of the data.
+        run: Folder of the run: settings.json, losses.jsonl, state.pt.
+        settings: `key=value` overrides; none with resume, which keeps the run's own.
+        resume: Go on with the run instead of starting one.
+
+    Raises:
+        UsageError, InputError, OutputError: Bad settings, bad data, or a run folder that does not fit.
+    """
+    record = run / "settings.json"
+    if resume:
+        if settings:
+            raise UsageError("--resume keeps the settings of the run; leave out " + " ".join(settings))
+        if not (run / "state.pt").is_file():
+            raise InputError(f"there is no run to resume in {run}")
+        configuration = TrainingConfiguration(**json.loads(record.read_text())["configuration"])
+    else:
+        if (run / "state.pt").exists():
+            raise OutputError(f"{run} holds a run already; give --resume to go on with it, or another folder")
+        configuration = TrainingConfiguration().override(settings)
+    if configuration.threads:
+        import torch
+
+        torch.set_num_threads(configuration.threads)
+    pairs = load_pairs(*source_folders(data, task), configuration.patch_px)
+    training, validation = pairs.split(configuration.validation_pairs, configuration.seed)
+    run.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        content = {
+            "task": task.name,
+            "training_pairs": len(training.names),
+            "validation_pairs": validation.names,
+            "configuration": dataclasses.asdict(configuration),
+        }
+        record.write_text(json.dumps(content, indent=1) + "\n")
+    trainer = Trainer(configuration, training, run)
+    if resume:
+        trainer.load()
+    yield from trainer.train()
