@@ -28,8 +28,8 @@ def declared_size(path: Path) -> int:
     """Return the least size in bytes that the file's own structure calls for; 0 where it says nothing.
 
     A file shorter than this is truncated; FFmpeg reads some such files to an early end without an error.
-    Knows MP4 and its relatives (ISO/IEC 14496-12, section 4.2: boxes), Matroska and WebM (RFC 8794, section 6:
-    EBML elements) and AVI (RIFF).
+    Knows MP4 and its relatives (ISO/IEC 14496-12, section 4.2: boxes), Matroska and WebM (RFC 8794,
+    section 6: EBML elements) and AVI (RIFF).
     """
     with path.open("rb") as file:
         head = file.read(12)
