@@ -97,16 +97,21 @@ class VideoReader:
         return self._has_colour
 
     def __iter__(self) -> Iterator[Frame | NDArray[np.uint16]]:
-        """Yield the remaining frames; `time_ns` is the time of the one given last.
+        return self
+
+    def __next__(self) -> Frame | NDArray[np.uint16]:
+        """Return the next frame; `time_ns` is its time.
 
         Raises:
-            InputError: A frame cannot be decoded, or the size changes.
+            InputError: It cannot be decoded, or has another size than those before.
+            StopIteration: The file is at its end, or closed.
         """
-        while self._pending is not None:
-            self.time_ns, frame = self._pending
-            self._pending = None
-            yield frame
-            self._pending = next(self._frames, None)
+        following = self._pending or (next(self._frames, None) if self._container is not None else None)
+        self._pending = None
+        if following is None:
+            raise StopIteration
+        self.time_ns, frame = following
+        return frame
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""

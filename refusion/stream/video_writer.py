@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,8 +67,7 @@ class VideoWriter:
         self._first_ns = 0
         self._last_pts = -1
 
-        exact_rate = Fraction(rate).limit_denominator(1001)
-        if exact_rate <= 0:
+        if not 0 < rate < math.inf:
             raise UsageError(f"a video's frame rate must be positive, not {rate}")
         if min(size) < 1:
             raise UsageError(f"a video's size must be positive, not {size[0]}x{size[1]}")
@@ -78,6 +78,7 @@ class VideoWriter:
         if not self.path.parent.is_dir():
             raise OutputError(f"{self.path} cannot be written: there is no folder {self.path.parent}")
         self._refuse_existing()
+        exact_rate = Fraction(rate).limit_denominator(1001)
         self._time_base = 1 / (exact_rate * _TICKS_PER_FRAME)
         with self._failures_reported():
             self._open(exact_rate)
@@ -158,6 +159,9 @@ class VideoWriter:
         high_definition = height >= 720
         kr, kb = (0.2126, 0.0722) if high_definition else (0.299, 0.114)
         self._matrix = _yuv_matrix(kr=kr, kb=kb)
+        # PyAV creates the file with the first packet, many frames on: a folder that cannot be written has
+        # to show here. (The header cannot be written yet: FFmpeg 8.1 crashes where no packet follows it.)
+        self._partial.touch(exist_ok=False)
         # hybrid_fragmented (FFmpeg 7.1): fragments while writing, an ordinary file once closed.
         self._container = av.open(
             str(self._partial), "w", format="mp4", options={"movflags": "frag_keyframe+hybrid_fragmented"}
