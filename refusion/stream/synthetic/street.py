@@ -150,7 +150,7 @@ class _Painter:
     ) -> None:
         self._rectangle(x, x + wide, 0, tall, z, (haze * 1.5, haze * 1.1, haze), warmth)
         for window_x in np.arange(x + 0.6, x + wide - 1.0, 1.5):
-            for window_y in np.arange(1.5, tall - 1.2, 2.2):
+            for window_y in np.arange(3.2, tall - 1.2, 2.2):
                 if rng.uniform() < 0.22:
                     light = rng.uniform(0.08, 0.4)
                     tint = (0.45, 0.75, 1.0) if rng.uniform() < 0.8 else (1.0, 0.9, 0.8)
