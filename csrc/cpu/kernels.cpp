@@ -11,6 +11,12 @@
 #define REFUSION_MULTIVERSION
 #endif
 #define REFUSION_RESTRICT __restrict
+// A helper that is not inlined would be compiled for the baseline alone.
+#if defined(__GNUC__)
+#define REFUSION_INLINE inline __attribute__((always_inline))
+#else
+#define REFUSION_INLINE inline
+#endif
 
 namespace refusion::kernels {
 namespace {
@@ -23,22 +29,22 @@ constexpr float kROfCr = 1.403f, kGOfCr = -0.714f, kGOfCb = -0.344f, kBOfCb = 1.
 // Keeps the merge of two neutral pixels from dividing by zero; the official script's value.
 constexpr float kMergeEpsilon = 1e-4f;
 
-inline float weighted_sum(float b, float g, float r) { return kLumaB * b + kLumaG * g + kLumaR * r; }
+REFUSION_INLINE float weighted_sum(float b, float g, float r) { return kLumaB * b + kLumaG * g + kLumaR * r; }
 
 // To [0, 255]; NaN to 0, as it is not above 0.
-inline float clip(float x) {
+REFUSION_INLINE float clip(float x) {
     x = x > 0.0f ? x : 0.0f;
     return x < 255.0f ? x : 255.0f;
 }
 
 // Clips and rounds to nearest, ties to even. Next to 1.5 * 2^23 floats are one apart, so that adding it
 // rounds as the processor does; unlike lrintf, every vector unit can do that.
-inline std::uint8_t to_byte(float x) {
+REFUSION_INLINE std::uint8_t to_byte(float x) {
     constexpr float kOneApart = 12582912.0f;
     return static_cast<std::uint8_t>(static_cast<std::int32_t>((clip(x) + kOneApart) - kOneApart));
 }
 
-inline float merge(float first, float second) {
+REFUSION_INLINE float merge(float first, float second) {
     const float weight1 = std::fabs(first), weight2 = std::fabs(second);
     return (first * weight1 + second * weight2) / (weight1 + weight2 + kMergeEpsilon);
 }
@@ -93,8 +99,8 @@ void extend_range(const float* REFUSION_RESTRICT values, std::ptrdiff_t n,
                   RangeLanes& REFUSION_RESTRICT range) {
     const auto extend = [&range](std::ptrdiff_t lane, float value) {
         const bool finite = std::fabs(value) <= FLT_MAX;
-        range.low[lane] = finite & (value < range.low[lane]) ? value : range.low[lane];
-        range.high[lane] = finite & (value > range.high[lane]) ? value : range.high[lane];
+        range.low[lane] = (finite & (value < range.low[lane])) ? value : range.low[lane];
+        range.high[lane] = (finite & (value > range.high[lane])) ? value : range.high[lane];
     };
     std::ptrdiff_t i = 0;
     for (; i + RangeLanes::kLanes <= n; i += RangeLanes::kLanes) {

@@ -6,6 +6,9 @@ Arguments are not checked here: `refusion.ops` has done that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,10 @@ _NEUTRAL = np.float32(0.5)
 _MERGE_EPSILON = np.float32(1e-4)
 """Keeps the merge of two neutral pixels from dividing by zero; the official script's value."""
 
+_BAND_PIXELS = 64 * 1024
+"""Images are worked on in bands of rows of this size: the float copies stay in the cache, and the whole takes
+a quarter to a half of the time."""
+
 
 def luma(image: Frame) -> NDArray[np.float32]:
     """Return the BT.601 luma of a gray (H, W) or BGR (H, W, 3) uint8 image, float32 in [0, 255]."""
@@ -28,8 +35,9 @@ def luma(image: Frame) -> NDArray[np.float32]:
 
 def preprocess(a: Frame, b: Frame, out: NDArray[np.float32]) -> None:
     """Write the luma of both sources / 255 into out, (2, H, W)."""
-    np.divide(luma(a), np.float32(255), out=out[0])
-    np.divide(luma(b), np.float32(255), out=out[1])
+    for rows in _bands(a):
+        np.divide(luma(a[rows]), np.float32(255), out=out[0, rows])
+        np.divide(luma(b[rows]), np.float32(255), out=out[1, rows])
 
 
 def is_gray(image: Frame) -> bool:
@@ -59,15 +67,17 @@ def postprocess(
     out: NDArray[np.uint8],
 ) -> None:
     """Write the finished picture into out; low < high are finite float32 values."""
-    y = _stretched(fused, np.float32(low), np.float32(high))
-    if chroma is Chroma.NONE:
-        picture = y
-    else:
-        ycrcb = _merged_ycrcb(a, b) if chroma is Chroma.BOTH else _ycrcb(a if chroma is Chroma.A else b)
-        ycrcb[..., 0] = y
-        picture = _converted(ycrcb, cv2.COLOR_YCrCb2BGR)
-    # OpenCV's saturating conversion clips, and rounds to nearest, ties to even.
-    out[...] = cv2.add(picture, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a scalar is allowed
+    for rows in _bands(fused):
+        y = _stretched(fused[rows], np.float32(low), np.float32(high))
+        picture = y if chroma is Chroma.NONE else _coloured(y, a[rows], b[rows], chroma)
+        # OpenCV's saturating conversion clips, and rounds to nearest, ties to even.
+        out[rows] = cv2.add(picture, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a scalar is allowed
+
+
+def _bands(image: NDArray[Any]) -> Iterator[slice]:
+    height, width = image.shape[:2]
+    rows = max(1, _BAND_PIXELS // width)
+    return (slice(top, top + rows) for top in range(0, height, rows))
 
 
 def _stretched(fused: NDArray[np.float32], low: np.float32, high: np.float32) -> NDArray[np.float32]:
@@ -78,6 +88,12 @@ def _stretched(fused: NDArray[np.float32], low: np.float32, high: np.float32) ->
     np.fmax(y, np.float32(0), out=y)
     np.minimum(y, np.float32(255), out=y)
     return y
+
+
+def _coloured(y: NDArray[np.float32], a: Frame, b: Frame, chroma: Chroma) -> NDArray[np.float32]:
+    ycrcb = _merged_ycrcb(a, b) if chroma is Chroma.BOTH else _ycrcb(a if chroma is Chroma.A else b)
+    ycrcb[..., 0] = y
+    return _converted(ycrcb, cv2.COLOR_YCrCb2BGR)
 
 
 def _ycrcb(image: Frame) -> NDArray[np.float32]:

@@ -111,13 +111,13 @@ def test_value_range_is_that_of_the_finite_values(values, expected):
 
 
 def test_is_gray_needs_three_equal_channels_at_every_pixel():
-    image = np.full((7, 700, 3), 9, np.uint8)
+    image = np.full((7, 1500, 3), 9, np.uint8)
     assert ops.is_gray(image)
     assert ops.is_gray(image[..., 0])
     for channel in range(3):
-        image[6, 699, channel] += 1
+        image[6, 1499, channel] += 1
         assert not ops.is_gray(image)
-        image[6, 699, channel] -= 1
+        image[6, 1499, channel] -= 1
 
 
 @pytest.mark.parametrize("task", ["IVIF", "MIF", "MFIF", "MEIF"])
