@@ -1,16 +1,15 @@
-# make setup | demo | test | lint | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
+# make setup | demo | test | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
 PYTHON ?= python3
 VENV ?= .venv
 # The CPU build of torch. Tests that need torch are skipped, with the reason, where no such build is at
 # hand for this Python; TORCH=torch takes the registry's own build (on Linux: CUDA, several gigabytes).
 TORCH ?= torch==2.13.0+cpu
-SHARED ?= ../shared
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint types format clean
 
 setup: $(STAMP)
 
@@ -32,7 +31,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
-	$(BIN)/mypy
+	$(MAKE) --no-print-directory types
+
+# PyTorch's own annotations are needed, so this is left out where torch is.
+types: setup
+	rm -rf build/types && mkdir -p build/types/refusion
+	ln -s $(abspath $(wildcard refusion/*) export training benchmarks) build/types/refusion/
+	if $(BIN)/python -c 'import torch' 2>/dev/null; then $(BIN)/mypy; else echo "note: types not checked without torch"; fi
 
 format: setup
 	$(BIN)/ruff check --fix .

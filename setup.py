@@ -54,7 +54,6 @@ class CMakeBuild(build_ext):
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
             f"-DREFUSION_OUTPUT_DIR={output}",
-            f"-DREFUSION_CUDA={os.environ.get('REFUSION_CUDA', 'auto')}",
         ]
         subprocess.run(configure, check=True)
         subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True)
@@ -67,7 +66,10 @@ for package, directory in MAPPED.items():
 setup(
     packages=packages,
     package_dir={"refusion": "refusion", **MAPPED},
-    package_data={"refusion": ["py.typed", "*.pyi"], "refusion.weights": ["*.safetensors", "*.onnx", "*.json"]},
+    package_data={
+        "refusion": ["py.typed", "*.pyi"],
+        "refusion.weights": ["*.safetensors", "*.onnx", "*.json"],
+    },
     ext_modules=[] if NATIVE == "off" else [Extension("refusion._C", sources=[], optional=NATIVE == "auto")],
     cmdclass={"build_ext": CMakeBuild},
 )

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from refusion.models.blocks import ChannelAttention, GatedFeedForward, Projection
 from refusion.models.fusion import CrossAttentionFusion, FusionModule
+
+# Which projections of which layers are split, into how many parts.
+SPLIT_PROJECTIONS: dict[type[nn.Module], dict[str, int]] = {
+    ChannelAttention: {"qkv": 3},
+    GatedFeedForward: {"gate": 2},
+    CrossAttentionFusion: {"qkv_a": 3, "qkv_b": 3, "gate": 2},
+}
 
 
 class SplitProjection(nn.Module):
@@ -20,13 +28,12 @@ class SplitProjection(nn.Module):
 
     def __init__(self, projection: Projection, parts: int) -> None:
         super().__init__()
-        first, second = projection[0], projection[1]
+        first, second = (cast(nn.Conv2d, convolution) for convolution in projection)
         width = projection.channels_out // parts
         self.parts = nn.ModuleList()
         for weights in zip(first.weight.split(width), second.weight.split(width), strict=True):
             part = Projection(first.in_channels, width)
-            for convolution, weight in zip(part, weights, strict=True):
-                convolution.weight = nn.Parameter(weight.clone())
+            part.load_state_dict({"0.weight": weights[0], "1.weight": weights[1]})
             self.parts.append(part)
 
     def split(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
@@ -40,12 +47,6 @@ def runtime_form(module: FusionModule) -> nn.Module:
     module = copy.deepcopy(module).eval()
     with torch.no_grad():
         for layer in module.modules():
-            if isinstance(layer, ChannelAttention):
-                layer.qkv = SplitProjection(layer.qkv, 3)
-            elif isinstance(layer, GatedFeedForward):
-                layer.gate = SplitProjection(layer.gate, 2)
-            elif isinstance(layer, CrossAttentionFusion):
-                layer.qkv_a = SplitProjection(layer.qkv_a, 3)
-                layer.qkv_b = SplitProjection(layer.qkv_b, 3)
-                layer.gate = SplitProjection(layer.gate, 2)
+            for name, parts in SPLIT_PROJECTIONS.get(type(layer), {}).items():
+                setattr(layer, name, SplitProjection(getattr(layer, name), parts))
     return module

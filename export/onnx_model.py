@@ -6,7 +6,7 @@ import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -62,7 +62,11 @@ def export_onnx(
     refuse_existing(target, force=force)
     module = load_fusion(checkpoint)
     model = _simplified(_traced(runtime_form(module)))
-    for key, value in {ARCHITECTURE_KEY: ARCHITECTURE, "refusion.task": task.name, "refusion.precision": "fp32"}.items():
+    for key, value in {
+        ARCHITECTURE_KEY: ARCHITECTURE,
+        "refusion.task": task.name,
+        "refusion.precision": "fp32",
+    }.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     data = model.SerializeToString()
@@ -87,7 +91,7 @@ def _traced(module: nn.Module) -> bytes:
         torch.onnx.export(
             module,
             (example,),
-            buffer,
+            cast(Any, buffer),  # annotated as a path, documented as a file too
             dynamo=False,
             opset_version=OPSET,
             input_names=["sources"],

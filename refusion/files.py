@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -59,7 +60,8 @@ def _decode(data: bytes) -> NDArray[np.uint8] | None:
     if not data:
         return None
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        return cast("NDArray[np.uint8] | None", image)
     except cv2.error:
         return None
 
@@ -135,7 +137,9 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:
-            raise InputError(f"{found[path.stem]} and {path} have the same name: which of them belongs to a pair?")
+            raise InputError(
+                f"{found[path.stem]} and {path} have the same name: which of them belongs to a pair?"
+            )
         found[path.stem] = path
     if not found:
         raise InputError(f"there are no images in {folder} (known: {', '.join(sorted(IMAGE_SUFFIXES))})")

@@ -40,9 +40,7 @@ def checked_frame(frame: Any, name: str) -> Frame:
     if frame.ndim == 3 and frame.shape[2] == 1:
         frame = frame[..., 0]
     if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] != 3):
-        raise InputError(
-            f"source {name} must be (H, W) gray or (H, W, 3) BGR, not of shape {frame.shape}"
-        )
+        raise InputError(f"source {name} must be (H, W) gray or (H, W, 3) BGR, not of shape {frame.shape}")
     if frame.size == 0:
         raise InputError(f"source {name} has no pixels: its shape is {frame.shape}")
     if frame.dtype != np.uint8:

@@ -66,9 +66,7 @@ class OutputRange:
     def _follow(self, fused: NDArray[np.float32], current: Range) -> Range:
         thumbnail = fused[::CUT_STRIDE, ::CUT_STRIDE].copy()
         before, self._thumbnail = self._thumbnail, thumbnail
-        if self._tracked is None or before is None or before.shape != thumbnail.shape:
-            self._tracked = current
-        elif np.abs(thumbnail - before).mean() > SCENE_CUT:
+        if self._tracked is None or before is None or _is_cut(before, thumbnail):
             self._tracked = current
         else:
             low, high = self._tracked
@@ -77,3 +75,7 @@ class OutputRange:
                 high + TRACKING_RATE * (current[1] - high),
             )
         return self._tracked
+
+
+def _is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    return before.shape != after.shape or bool(np.abs(after - before).mean() > SCENE_CUT)

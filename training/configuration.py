@@ -46,11 +46,15 @@ class TrainingConfiguration:
         for assignment in assignments:
             key, separator, value = assignment.partition("=")
             if not separator or key not in types:
-                raise UsageError(f"'{assignment}' is no setting: write key=value, with a key of {', '.join(types)}")
+                raise UsageError(
+                    f"'{assignment}' is no setting: write key=value, with a key of {', '.join(types)}"
+                )
             try:
                 changes[key] = types[key](value)
             except ValueError:
-                raise UsageError(f"{key} takes a value of type {types[key].__name__}, not '{value}'") from None
+                raise UsageError(
+                    f"{key} takes a value of type {types[key].__name__}, not '{value}'"
+                ) from None
         return dataclasses.replace(self, **changes).checked()
 
     def checked(self) -> TrainingConfiguration:

@@ -57,7 +57,7 @@ class PairSet:
             top = random.integers(pair.shape[1] - patch_px + 1)
             left = random.integers(pair.shape[2] - patch_px + 1)
             crop = pair[:, top : top + patch_px, left : left + patch_px]
-            crop = np.rot90(crop, random.integers(4), axes=(1, 2))
+            crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))
             crops.append(crop[:, :, ::-1] if random.integers(2) else crop)
         pairs = torch.from_numpy(np.ascontiguousarray(np.stack(crops)))
         return Batch.from_pairs(pairs)

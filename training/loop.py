@@ -17,7 +17,7 @@ from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.configuration import TrainingConfiguration
-from refusion.training.data import PairSet
+from refusion.training.data import Batch, PairSet
 from refusion.training.losses import fusion_loss, reconstruction_loss
 from refusion.training.meta import accumulate_meta_gradient
 
@@ -39,7 +39,7 @@ class Trainer:
             {"fusion": FusionModule(), "proposal": LossProposal(), "reconstruction": ReconstructionModule()}
         )
         # Channels last: layer norm and 1x1 convolutions then read each pixel once.
-        self.modules.to(memory_format=torch.channels_last)
+        self.modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.fusion = self.modules["fusion"]
         self.proposal = self.modules["proposal"]
         self.reconstruction = self.modules["reconstruction"]
@@ -48,7 +48,9 @@ class Trainer:
             "fusion": torch.optim.Adam(self.fusion.parameters(), lr=rate),
             "reconstruction": torch.optim.Adam(self.reconstruction.parameters(), lr=rate),
             # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
-            "proposal": torch.optim.Adam(self.proposal.parameters(), lr=configuration.proposal_step, eps=1e-10),
+            "proposal": torch.optim.Adam(
+                self.proposal.parameters(), lr=configuration.proposal_step, eps=1e-10
+            ),
         }
         self.epoch = 0
 
@@ -60,7 +62,9 @@ class Trainer:
             losses = {**self._meta_phase(), **self._fusion_phase()}
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
-                raise FloatingPointError(f"{bad[0]} is not finite in epoch {self.epoch}; the last state is kept")
+                raise FloatingPointError(
+                    f"{bad[0]} is not finite in epoch {self.epoch}; the last state is kept"
+                )
             self.epoch += 1
             record = {"epoch": float(self.epoch), **losses, "seconds": time.monotonic() - started}
             self.save()
@@ -130,7 +134,7 @@ class Trainer:
             "gradient_weight_spread": gradient,
         }
 
-    def _batch(self, stream: int, number: int):
+    def _batch(self, stream: int, number: int) -> Batch:
         settings = self.configuration
         return self.pairs.batch(settings.batch, settings.patch_px, (settings.seed, stream, number))
 

@@ -78,27 +78,15 @@ def accumulate_meta_gradient(
 
     with torch.no_grad():
         parameters = {name: value.detach() for name, value in fusion.named_parameters()}
-        _, fused_change = jvp(
+        fused_change = jvp(
             lambda values: functional_call(fusion, values, (inner.sources,)),
             (parameters,),
             (dict(zip(names, direction, strict=True)),),
-        )
-    _, loss_change = jvp(
+        )[1]
+    loss_change = jvp(
         lambda image: fusion_loss(image, inner.sources, weights, gradient_factor),
         (fused.detach(),),
         (fused_change,),
-    )
+    )[1]
     (-learning_rate * loss_change).backward()
     return MetaResult(fusion_value.detach(), outer_value.detach())
-
-
-@torch.no_grad()
-def normalised_step(proposal: nn.Module, step: float) -> None:
-    """Move P by `-step * gradient / max|gradient|`, the maximum over all its parameters; clear the gradients."""
-    gradients = [p.grad for p in proposal.parameters() if p.grad is not None]
-    largest = torch.stack([g.abs().amax() for g in gradients]).amax()
-    if torch.isfinite(largest) and largest > 0:
-        for parameter in proposal.parameters():
-            if parameter.grad is not None:
-                parameter.sub_(step * parameter.grad / largest)
-    proposal.zero_grad(set_to_none=True)

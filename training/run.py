@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import torch
 
 from refusion.errors import InputError, OutputError, UsageError
 from refusion.tasks import Task
@@ -63,8 +66,6 @@ def start_or_resume(
             raise OutputError(f"{run} holds a run already; give --resume to go on with it, or another folder")
         configuration = TrainingConfiguration().override(settings)
     if configuration.threads:
-        import torch
-
         torch.set_num_threads(configuration.threads)
     pairs = load_pairs(*source_folders(data, task), configuration.patch_px)
     training, validation = pairs.split(configuration.validation_pairs, configuration.seed)
@@ -72,6 +73,8 @@ def start_or_resume(
     if not resume:
         content = {
             "task": task.name,
+            "commit": _commit(),
+            "torch": torch.__version__,
             "training_pairs": len(training.names),
             "validation_pairs": validation.names,
             "configuration": dataclasses.asdict(configuration),
@@ -81,3 +84,12 @@ def start_or_resume(
     if resume:
         trainer.load()
     yield from trainer.train()
+
+
+def _commit() -> str | None:
+    """Return the commit of the checkout that this code runs from, with -dirty where it was changed."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -84,7 +84,9 @@ def choose_backend(name: str, weights: Path) -> str:
             "`refusion export --format onnx --checkpoint FILE` converts a checkpoint"
         )
     if importlib.util.find_spec(name) is None:
-        raise BackendError(f"{weights.name} needs the {name} backend, which is not installed: {INSTALL[name]}")
+        raise BackendError(
+            f"{weights.name} needs the {name} backend, which is not installed: {INSTALL[name]}"
+        )
     return name
 
 

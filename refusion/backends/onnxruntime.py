@@ -42,8 +42,8 @@ class OnnxRuntimeBackend:
         expected = [("sources", "tensor(float)", 4)]
         if ARCHITECTURE_KEY not in metadata or inputs != expected or outputs != ["fused"]:
             raise WeightsError(
-                f"{weights} is not a ReFusion model: expected the input {expected[0]}, the output 'fused' and "
-                f"the metadata {ARCHITECTURE_KEY}, found {inputs} and {outputs}; "
+                f"{weights} is not a ReFusion model: expected the input {expected[0]}, the output 'fused' "
+                f"and the metadata {ARCHITECTURE_KEY}, found {inputs} and {outputs}; "
                 "`refusion export` writes such models"
             )
 

@@ -18,7 +18,8 @@ class TorchBackend:
 
         from refusion.models.checkpoints import load_fusion
 
-        self._module = load_fusion(weights).to(memory_format=torch.channels_last)
+        self._module = load_fusion(weights)
+        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if threads:
             torch.set_num_threads(threads)
 

@@ -61,6 +61,6 @@ def export(
         force=force,
     )
     print(
-        f"wrote {report.path}: {report.nodes} nodes; largest error against PyTorch {report.largest_error:.1e} "
-        f"over {report.verified_inputs} inputs"
+        f"wrote {report.path}: {report.nodes} nodes; largest error against PyTorch "
+        f"{report.largest_error:.1e} over {report.verified_inputs} inputs"
     )

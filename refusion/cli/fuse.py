@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def fuse(
-    a: Annotated[str, typer.Argument(metavar="A", help="Source a: an image, a folder, a video, or synthetic:")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="Source a: an image, a folder, a video, or synthetic:")
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="Source b, of the same kind.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="An image, a folder (gets STEM.png a pair) or a video.")
@@ -25,7 +27,9 @@ def fuse(
     model: Annotated[str, typer.Option(help="full.")] = "full",
     weights: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
-        typer.Option(help="Weights instead of the shipped ones: .onnx, .safetensors, official ReFusion .pth."),
+        typer.Option(
+            help="Weights instead of the shipped ones: .onnx, .safetensors, official ReFusion .pth."
+        ),
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
     output_range: Annotated[
@@ -104,7 +108,9 @@ def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> 
     targets = [output / f"{stem}.png" for stem, _, _ in matches.pairs]
     there = [target for target in targets if target.exists()]
     if there and not force:
-        raise OutputError(f"{len(there)} outputs are there already, {there[0]} first; give --force to replace them")
+        raise OutputError(
+            f"{len(there)} outputs are there already, {there[0]} first; give --force to replace them"
+        )
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

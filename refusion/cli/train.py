@@ -11,14 +11,18 @@ from refusion.cli.options import TaskOption
 
 
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with one folder a source: a and b, or for ivif ir and vis.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder with one folder a source: a and b, or for ivif ir and vis.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(metavar="[KEY=VALUE]...", help="Settings, for instance epochs=100 seed=1."),
     ] = None,
     task: TaskOption = "ivif",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output folder.")
+    ] = False,
 ) -> None:
     """Train from scratch; each epoch ends with a checkpoint that --resume takes up."""
     import importlib.util

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from refusion.errors import InputError, WeightsError
+from refusion.files import replacing
 from refusion.models.fusion import FusionModule
 
 ARCHITECTURE = "refusion-full"
@@ -84,7 +85,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             raise WeightsError(
                 f"{path} was refused: it holds more than tensors, and loading it could run its code"
             ) from None
-        raise WeightsError(f"{path} is not a readable checkpoint: it is damaged or of another format") from None
+        raise WeightsError(
+            f"{path} is not a readable checkpoint: it is damaged or of another format"
+        ) from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict of a network (names and tensors)")
     return _from_official(state)
@@ -125,8 +128,8 @@ def _check_architecture(path: Path, found: dict[str, Tensor], expected: dict[str
     if missing or unknown:
         example = f"it lacks {missing[0]}" if missing else f"it has {unknown[0]}"
         raise WeightsError(
-            f"{path} holds another network than the full fusion module: {len(missing)} tensors are missing and "
-            f"{len(unknown)} unknown ({example})"
+            f"{path} holds another network than the full fusion module: {len(missing)} tensors are missing "
+            f"and {len(unknown)} unknown ({example})"
         )
     for name, value in expected.items():
         if found[name].shape != value.shape:
@@ -143,4 +146,6 @@ def save_fusion(module: FusionModule, path: Path, *, task: str) -> None:
     from safetensors.torch import save_file
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    save_file(tensors, path, metadata={"architecture": ARCHITECTURE, "task": task})
+    # safetensors makes its files readable by their owner alone; replacing() gives the usual mode.
+    with replacing(path, force=True) as partial:
+        save_file(tensors, partial, metadata={"architecture": ARCHITECTURE, "task": task})

@@ -8,10 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from refusion.errors import InputError, UsageError
-from refusion.frames import FramePair
+from refusion.frames import FramePair, checked_frame
 from refusion.stream.synthetic import SyntheticScene
 from refusion.stream.video import VideoReader
 from refusion.tasks import Chroma
@@ -84,11 +82,7 @@ class VideoPairs:
             if a is None or b is None:
                 shorter = self._a if a is None else self._b
                 raise InputError(f"{shorter.path} ends after {number} frames, before the other video")
-            if a.dtype != np.uint8 or b.dtype != np.uint8:
-                raise InputError(
-                    f"{self._a.path} or {self._b.path} has 16-bit frames; map them to 8 bits first"
-                )
-            yield FramePair(a, b, self._a.time_ns)
+            yield FramePair(checked_frame(a, "a"), checked_frame(b, "b"), self._a.time_ns)
 
     def __enter__(self) -> VideoPairs:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import cv2
 import numpy as np
@@ -37,9 +38,10 @@ def _tile(frame: Frame, width: int) -> Frame:
     height = max(1, round(frame.shape[0] * width / frame.shape[1]))
     # INTER_AREA is for shrinking; enlarging with it repeats pixels.
     method = cv2.INTER_AREA if width < frame.shape[1] else cv2.INTER_CUBIC
-    scaled = cv2.resize(frame, (width, height), interpolation=method)
-    return cv2.cvtColor(scaled, cv2.COLOR_GRAY2BGR) if scaled.ndim == 2 else scaled
+    scaled = cast(Frame, cv2.resize(frame, (width, height), interpolation=method))
+    return cast(Frame, cv2.cvtColor(scaled, cv2.COLOR_GRAY2BGR)) if scaled.ndim == 2 else scaled
 
 
 def _framed(tile: Frame) -> Frame:
-    return cv2.copyMakeBorder(tile, 0, GAP_PX, 0, GAP_PX, cv2.BORDER_CONSTANT, value=BACKGROUND)
+    framed = cv2.copyMakeBorder(tile, 0, GAP_PX, 0, GAP_PX, cv2.BORDER_CONSTANT, value=BACKGROUND)
+    return cast(Frame, framed)

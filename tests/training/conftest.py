@@ -1,0 +1,32 @@
+"""Small modules and data for the training tests."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed")
+
+import numpy as np
+import torch
+
+from refusion.training.data import Batch, PairSet
+
+
+@pytest.fixture
+def pairs() -> PairSet:
+    """Twelve small pairs of smooth random planes."""
+    random = np.random.default_rng(0)
+    shape = (12, 2, 40, 48)
+    planes = random.random(shape).cumsum(axis=2).cumsum(axis=3)
+    planes -= planes.min(axis=(2, 3), keepdims=True)
+    planes /= planes.max(axis=(2, 3), keepdims=True)
+    return PairSet(tuple(f"{i:02d}" for i in range(12)), tuple(planes.astype(np.float32)))
+
+
+@pytest.fixture
+def batches() -> tuple[Batch, Batch]:
+    """Two tiny float64 mini-batches."""
+    generator = torch.Generator().manual_seed(0)
+    return tuple(
+        Batch.from_pairs(torch.rand(1, 2, 10, 10, generator=generator, dtype=torch.float64)) for _ in range(2)
+    )  # type: ignore[return-value]

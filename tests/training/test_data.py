@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from refusion import InputError, Task, UsageError
+from refusion.files import write_image
+from refusion.training.configuration import TrainingConfiguration
+from refusion.training.data import PairSet, load_pairs
+from refusion.training.run import source_folders
+
+
+def test_a_batch_holds_each_pair_in_both_orders(pairs: PairSet) -> None:
+    batch = pairs.batch(3, 16, (0, 1, 2))
+    assert batch.sources.shape == batch.targets.shape == (6, 2, 16, 16)
+    torch.testing.assert_close(batch.sources[3:], batch.sources[:3].flip(1))
+    torch.testing.assert_close(batch.targets[3:], batch.sources[:3])
+
+
+def test_batches_depend_on_the_seed_alone(pairs: PairSet) -> None:
+    first, again = pairs.batch(4, 16, (0, 1, 2)), pairs.batch(4, 16, (0, 1, 2))
+    assert torch.equal(first.sources, again.sources)
+    assert not torch.equal(first.sources, pairs.batch(4, 16, (0, 1, 3)).sources)
+
+
+def test_validation_pairs_are_held_out(pairs: PairSet) -> None:
+    training, validation = pairs.split(4, seed=0)
+    assert len(validation.names) == 4
+    assert set(training.names) | set(validation.names) == set(pairs.names)
+    assert not set(training.names) & set(validation.names)
+    with pytest.raises(InputError, match="12 pairs are too few to hold 12 out"):
+        pairs.split(12, seed=0)
+
+
+def test_all_mistakes_of_a_folder_are_reported_at_once(tmp_path: Path) -> None:
+    for folder in ("ir", "vis"):
+        (tmp_path / folder).mkdir()
+        for name, shape in (("good", (40, 40)), ("small", (20, 40)), ("text", (40, 40)), ("size", (40, 40))):
+            write_image(tmp_path / folder / f"{name}.png", np.zeros(shape, np.uint8))
+    write_image(tmp_path / "ir" / "alone.png", np.zeros((40, 40), np.uint8))
+    write_image(tmp_path / "vis" / "size.png", np.zeros((50, 40), np.uint8), force=True)
+    (tmp_path / "vis" / "text.png").write_text("no image")
+    with pytest.raises(InputError) as caught:
+        load_pairs(tmp_path / "ir", tmp_path / "vis", 32)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 5
+    for name, reason in (
+        ("ir/alone.png", "no partner"),
+        ("vis/text.png", "not an image"),
+        ("ir/small.png", "40x20, smaller than a patch of 32"),
+        ("vis/size.png", "is 40x50"),
+    ):
+        assert any(name in line and reason in line for line in lines), name
+
+
+def test_known_layouts_of_data_folders(tmp_path: Path) -> None:
+    for folder in ("infrared", "visible"):
+        (tmp_path / folder).mkdir()
+    assert source_folders(tmp_path, Task.ivif) == (tmp_path / "infrared", tmp_path / "visible")
+    with pytest.raises(InputError, match=r"has no folders near/ and far/ or a/ and b/"):
+        source_folders(tmp_path, Task.mfif)
+
+
+def test_settings_are_overridden_and_checked() -> None:
+    changed = TrainingConfiguration().override(["epochs=3", "learning_rate=1e-4"])
+    assert (changed.epochs, changed.learning_rate) == (3, 1e-4)
+    for assignment, message in (
+        ("epoch=3", "'epoch=3' is no setting: write key=value, with a key of epochs"),
+        ("epochs", "is no setting"),
+        ("epochs=many", "epochs takes a value of type int, not 'many'"),
+        ("batch=0", "batch must be 1 or more, not 0"),
+        ("patch_px=8", "patch_px must be 16 or more"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            TrainingConfiguration().override([assignment])

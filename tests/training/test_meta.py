@@ -1,0 +1,100 @@
+"""The meta gradient: against second-order autograd, and against finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from refusion.models.fusion import FusionModule
+from refusion.models.proposal import LossProposal
+from refusion.models.reconstruction import ReconstructionModule
+from refusion.training.data import Batch
+from refusion.training.losses import fusion_loss, reconstruction_loss
+from refusion.training.meta import accumulate_meta_gradient
+
+RATE, FACTOR = 0.05, 0.5
+
+Modules = tuple[nn.Module, nn.Module, nn.Module]
+
+
+@pytest.fixture
+def modules() -> Modules:
+    torch.manual_seed(0)
+    found = FusionModule().double(), LossProposal(8, 1, 1).double(), ReconstructionModule(8, 1).double()
+    with torch.no_grad():
+        for module in found:
+            for parameter in module.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return found
+
+
+def outer_objective(modules: Modules, inner: Batch, outer: Batch) -> Tensor:
+    """A straight transcription of the paper: the inner steps stay in the graph."""
+    fusion, proposal, reconstruction = modules
+
+    def descended(module: nn.Module, loss: Tensor) -> dict[str, Tensor]:
+        named = dict(module.named_parameters())
+        gradients = torch.autograd.grad(loss, list(named.values()), create_graph=True)
+        return {n: p - RATE * g for (n, p), g in zip(named.items(), gradients, strict=True)}
+
+    fused = fusion(inner.sources)
+    adapted = descended(fusion, fusion_loss(fused, inner.sources, proposal(inner.sources), FACTOR))
+    inner_value = reconstruction_loss(reconstruction(fused.detach()), inner.targets)
+    adapted_reconstruction = descended(reconstruction, inner_value)
+    outer_fused = functional_call(fusion, adapted, (outer.sources,))
+    returned = functional_call(reconstruction, adapted_reconstruction, (outer_fused,))
+    return reconstruction_loss(returned, outer.targets)
+
+
+def meta_gradient(modules: Modules, inner: Batch, outer: Batch) -> list[Tensor]:
+    proposal = modules[1]
+    proposal.zero_grad()
+    result = accumulate_meta_gradient(*modules, inner, outer, learning_rate=RATE, gradient_factor=FACTOR)
+    assert result.reconstruction == pytest.approx(float(outer_objective(modules, inner, outer).detach()))
+    return [parameter.grad.clone() for parameter in proposal.parameters()]
+
+
+def test_it_equals_second_order_autograd(modules: Modules, batches: tuple[Batch, Batch]) -> None:
+    expected = torch.autograd.grad(outer_objective(modules, *batches), list(modules[1].parameters()))
+    for found, value in zip(meta_gradient(modules, *batches), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-6, atol=1e-14)
+
+
+def test_it_equals_finite_differences(modules: Modules, batches: tuple[Batch, Batch]) -> None:
+    gradients = meta_gradient(modules, *batches)
+    parameters = list(modules[1].parameters())
+    torch.manual_seed(1)
+    for _ in range(3):
+        directions = [torch.randn_like(parameter) for parameter in parameters]
+        values = []
+        for step in (1e-5, -1e-5):
+            with torch.no_grad():
+                for parameter, direction in zip(parameters, directions, strict=True):
+                    parameter.add_(step * direction)
+            values.append(float(outer_objective(modules, *batches).detach()))
+            with torch.no_grad():
+                for parameter, direction in zip(parameters, directions, strict=True):
+                    parameter.sub_(step * direction)
+        expected = (values[0] - values[1]) / 2e-5
+        found = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True))
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_following_it_lowers_the_outer_objective(modules: Modules, batches: tuple[Batch, Batch]) -> None:
+    before = float(outer_objective(modules, *batches).detach())
+    gradients = meta_gradient(modules, *batches)
+    length = float(torch.sqrt(sum((g * g).sum() for g in gradients)))
+    with torch.no_grad():
+        for parameter, gradient in zip(modules[1].parameters(), gradients, strict=True):
+            parameter.sub_(0.05 * gradient / length)
+    assert float(outer_objective(modules, *batches).detach()) < before
+
+
+def test_fusion_and_reconstruction_stay_as_they_are(modules: Modules, batches: tuple[Batch, Batch]) -> None:
+    before = [p.detach().clone() for m in (modules[0], modules[2]) for p in m.parameters()]
+    meta_gradient(modules, *batches)
+    after = [p for m in (modules[0], modules[2]) for p in m.parameters()]
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    assert all(parameter.grad is None for parameter in after)
