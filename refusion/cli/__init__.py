@@ -28,13 +28,15 @@ def export_main() -> None:
 
 
 def _run(application: Callable[[], None]) -> None:
+    from refusion.cli.native_messages import held_native_messages
     from refusion.errors import RefusionError
 
-    try:
-        application()
-    except RefusionError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    with held_native_messages():
+        try:
+            application()
+        except RefusionError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from refusion.cli.options import ForceOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from refusion.frames import Frame
+    from refusion.fuser import Fuser
+    from refusion.stream.synthetic import SyntheticScene
 
 SHEET_ROWS = 3
 
@@ -29,15 +34,10 @@ def demo(
 
     Writes infrared.mp4, visible.mp4, fused.mp4 and contact_sheet.png.
     """
-    from fractions import Fraction
-
-    from refusion.cli.progress import progress_bar
-    from refusion.errors import OutputError
+    from refusion.cli.output_folder import make_output_folder
     from refusion.files import refuse_existing, write_image
     from refusion.fuser import Fuser
-    from refusion.stream.pairs import VideoPairs
     from refusion.stream.synthetic import SyntheticScene
-    from refusion.stream.video_writer import VideoWriter
     from refusion.stream.views import contact_sheet
 
     infrared, visible, fused, sheet = (
@@ -45,13 +45,26 @@ def demo(
     )
     for path in (infrared, visible, fused, sheet):
         refuse_existing(path, force=force)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{output} cannot be made: {error.strerror}") from None
+    with Fuser("ivif", weights=weights, threads=threads) as fuser:
+        make_output_folder(output)
+        scene = SyntheticScene(width_px=width, height_px=height, seed=seed)
+        _render(scene, frames, infrared, visible, force=force)
+        rows = _fuse(fuser, frames, infrared, visible, fused, force=force)
+        print(f"{fuser.description}; {width}x{height}, {frames} frames")
+        stages = fuser.clock.median_ms()
+    for stage, milliseconds in {**stages, "in all": sum(stages.values())}.items():
+        print(f"  {stage:<8} {milliseconds:9.2f} ms  {1e3 / milliseconds:9.1f} frames/s")
+    write_image(sheet, contact_sheet(rows, ("infrared", "visible", "fused")), force=force)
+    print(f"wrote {fused} and {sheet}")
 
-    scene = SyntheticScene(width_px=width, height_px=height, seed=seed)
-    rate, size = Fraction(scene.rate_hz), (width, height)
+
+def _render(scene: SyntheticScene, frames: int, infrared: Path, visible: Path, *, force: bool) -> None:
+    from fractions import Fraction
+
+    from refusion.cli.progress import progress_bar
+    from refusion.stream.video_writer import VideoWriter
+
+    rate, size = Fraction(scene.rate_hz), (scene.width_px, scene.height_px)
     with (
         progress_bar() as bar,
         VideoWriter(infrared, rate=rate, size=size, force=force) as writer_a,
@@ -61,13 +74,21 @@ def demo(
             writer_a.write(pair.a)
             writer_b.write(pair.b)
 
+
+def _fuse(
+    fuser: Fuser, frames: int, infrared: Path, visible: Path, fused: Path, *, force: bool
+) -> list[tuple[Frame, Frame, Frame]]:
+    """Fuse the videos; return (infrared, visible, fused) of the frames for the contact sheet."""
+    from refusion.cli.progress import progress_bar
+    from refusion.stream.pairs import VideoPairs
+    from refusion.stream.video_writer import VideoWriter
+
     chosen = {frames * (2 * row + 1) // (2 * SHEET_ROWS) for row in range(SHEET_ROWS)}
     rows = []
     with (
-        Fuser("ivif", weights=weights, threads=threads) as fuser,
         progress_bar() as bar,
         VideoPairs(infrared, visible) as source,
-        VideoWriter(fused, rate=rate, size=size, force=force) as writer,
+        VideoWriter(fused, rate=source.rate, size=source.size, force=force) as writer,
     ):
         clock = fuser.clock
         fuse = fuser.stream(chroma=source.chroma)
@@ -80,10 +101,4 @@ def demo(
                 writer.write(result)
             if number in chosen:
                 rows.append((pair.a, pair.b, result))
-        print(f"{fuser.description}; {width}x{height}, {frames} frames")
-        for stage, milliseconds in clock.median_ms().items():
-            print(f"  {stage:<8} {milliseconds:9.2f} ms  {1e3 / milliseconds:9.1f} frames/s")
-        total = sum(clock.median_ms().values())
-        print(f"  {'in all':<8} {total:9.2f} ms  {1e3 / total:9.1f} frames/s")
-    write_image(sheet, contact_sheet(rows, ("infrared", "visible", "fused")), force=force)
-    print(f"wrote {fused} and {sheet}")
+    return rows

@@ -6,8 +6,9 @@ from __future__ import annotations
 def doctor() -> None:
     """Report versions, backends, native code and weights; exit status 1 if nothing can fuse here."""
     import platform
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
+    import cv2
     import typer
     from rich.console import Console
     from rich.table import Table
@@ -22,8 +23,13 @@ def doctor() -> None:
     table = Table(show_header=False)
     table.add_row("refusion", refusion.__version__)
     table.add_row("Python", f"{platform.python_version()}, {platform.platform()}")
-    for package in ("numpy", "opencv-python", "av"):
-        table.add_row(package, version(package))
+    # OpenCV's wheel has several names (opencv-python-headless and others): the module knows better.
+    table.add_row("OpenCV", cv2.__version__)
+    for package in ("numpy", "av"):
+        try:
+            table.add_row(package, version(package))
+        except PackageNotFoundError:
+            table.add_row(package, f"not installed: pip install {package}")
     table.add_row("pre- and post-processing", ops.implementation())
     backends = capabilities()
     for backend in backends:

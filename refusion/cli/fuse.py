@@ -12,6 +12,7 @@ from refusion.cli.options import ForceOption, TaskOption, ThreadsOption
 
 if TYPE_CHECKING:
     from refusion.fuser import Fuser
+    from refusion.ranges import RangePolicy
     from refusion.stream.pairs import PairSource
 
 
@@ -48,16 +49,20 @@ def fuse(
     A and B are two images, two folders whose images are matched by name without suffix, two videos of as many
     frames, or twice the same synthetic: scene. For ivif, A is the infrared and B the visible source.
     """
+    from refusion.errors import UsageError
+    from refusion.files import refuse_existing
     from refusion.fuser import Fuser
+    from refusion.ranges import RangePolicy
     from refusion.stream.pairs import open_pairs
 
-    kinds = {_kind(a), _kind(b)}
-    if len(kinds) != 1:
-        from refusion.errors import UsageError
-
-        raise UsageError(f"A and B must be of one kind: {a} is {_kind(a)}, {b} is {_kind(b)}")
-    kind = kinds.pop()
-    policy = {"auto": "tracked" if kind == "a video" else "image"}.get(output_range, output_range)
+    kind = _common_kind(a, b)
+    is_video = kind == "a video"
+    default_policy = "tracked" if is_video else "image"
+    policy = RangePolicy.parse(default_policy if output_range == "auto" else output_range)
+    if policy is RangePolicy.tracked and not is_video:
+        raise UsageError("--range tracked follows the frames of a video; for images choose image or off")
+    if kind != "a folder":
+        refuse_existing(output, force=force)
 
     def load() -> Fuser:
         return Fuser(
@@ -65,14 +70,14 @@ def fuse(
             model=model,
             weights=weights,
             backend=backend,
-            output_range="image" if policy == "tracked" else policy,
+            output_range=RangePolicy.image if is_video else policy,
             threads=threads,
         )
 
     if kind == "a folder":
         with load() as fuser:
             _fuse_folders(fuser, Path(a), Path(b), output, force)
-    elif kind == "a video":
+    elif is_video:
         with open_pairs(a, b) as source, load() as fuser:
             _fuse_video(fuser, source, output, policy, force)
     else:
@@ -80,26 +85,39 @@ def fuse(
             _fuse_images(fuser, Path(a), Path(b), output, force)
 
 
-def _kind(source: str) -> str:
-    from refusion.files import IMAGE_SUFFIXES
+def _common_kind(a: str, b: str) -> str:
+    from refusion.errors import UsageError
 
-    path = Path(source)
-    if source.startswith("synthetic:"):
+    kind_a, kind_b = _kind(a), _kind(b)
+    if kind_a != kind_b:
+        raise UsageError(f"A and B must be of one kind: {a} is {kind_a}, {b} is {kind_b}")
+    return kind_a
+
+
+def _kind(source: str) -> str:
+    from refusion.errors import InputError
+    from refusion.files import IMAGE_SUFFIXES
+    from refusion.stream.pairs import SYNTHETIC
+
+    if source.startswith(SYNTHETIC):
         return "a video"
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"there is no file or folder {source}")
     if path.is_dir():
         return "a folder"
     return "an image" if path.suffix.lower() in IMAGE_SUFFIXES else "a video"
 
 
 def _fuse_images(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> None:
-    from refusion.files import read_image, refuse_existing, write_image
+    from refusion.files import read_image, write_image
 
-    refuse_existing(output, force=force)
     write_image(output, fuser(read_image(a), read_image(b)), force=force)
     print(f"wrote {output}")
 
 
 def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> None:
+    from refusion.cli.output_folder import make_output_folder
     from refusion.cli.progress import progress_bar
     from refusion.errors import InputError, OutputError
     from refusion.files import match_by_stem
@@ -111,10 +129,7 @@ def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> 
         raise OutputError(
             f"{len(there)} outputs are there already, {there[0]} first; give --force to replace them"
         )
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{output} cannot be made: {error.strerror}") from None
+    make_output_folder(output)
 
     unmatched = [f"{path} has no partner of the same name" for path in matches.only_a + matches.only_b]
     failures: list[str] = []
@@ -145,7 +160,7 @@ def _fuse_pair(fuser: Fuser, path_a: Path, path_b: Path, target: Path) -> None:
     write_image(target, fused, force=True)
 
 
-def _fuse_video(fuser: Fuser, source: PairSource, output: Path, policy: str, force: bool) -> None:
+def _fuse_video(fuser: Fuser, source: PairSource, output: Path, policy: RangePolicy, force: bool) -> None:
     from refusion.cli.progress import progress_bar
     from refusion.stream.video_writer import VideoWriter
 
