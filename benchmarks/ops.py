@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +18,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 
+from refusion.benchmarks.measurement import machine, median_ms
 from refusion.ops import reference
 from refusion.tasks import Chroma
 
@@ -63,18 +60,6 @@ def operations(height_px: int, width_px: int) -> dict[str, Callable[[ModuleType]
     }
 
 
-def median_ms(calls: Sequence[Callable[[], None]], repeats: int) -> list[float]:
-    """Return the median time of each call; they take turns, after one unmeasured turn."""
-    times: list[list[float]] = [[] for _ in calls]
-    for repeat in range(repeats + 1):
-        for call, taken in zip(calls, times, strict=True):
-            start_ns = time.perf_counter_ns()
-            call()
-            if repeat:
-                taken.append((time.perf_counter_ns() - start_ns) / 1e6)
-    return [statistics.median(taken) for taken in times]
-
-
 def keep_freed_memory() -> None:
     """Let the C library keep freed blocks, as it does once a process has freed a large one.
 
@@ -92,28 +77,6 @@ def measure(native: ModuleType, repeats: int) -> list[Timing]:
             numpy_ms, native_ms = median_ms([lambda: run(reference), lambda: run(native)], repeats)  # noqa: B023
             timings.append(Timing(height_px, width_px, name, numpy_ms, native_ms))
     return timings
-
-
-def machine(threads: int, build: object) -> dict[str, object]:
-    """Return what the times depend on besides the code."""
-    cpu_info = Path("/proc/cpuinfo")
-    models = [
-        line.partition(":")[2].strip()
-        for line in (cpu_info.read_text().splitlines() if cpu_info.is_file() else ())
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": models[0] if models else platform.processor() or platform.machine(),
-        "logical_processors": os.cpu_count(),
-        "system": platform.platform(),
-        "load_average_1min": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "opencv_threads": cv2.getNumThreads(),
-        "native_threads": threads,
-        "native_build": build,
-    }
 
 
 def table(timings: Sequence[Timing]) -> str:
@@ -144,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.threads is not None:
         _C.set_thread_count(options.threads)
         cv2.setNumThreads(options.threads)
-    facts = machine(_C.thread_count(), _C.build_info())
+    facts = {**machine(), "native_threads": _C.thread_count(), "native_build": _C.build_info()}
     keep_freed_memory()
     timings = measure(native, options.repeats)
     print("\n".join(f"{name}: {value}" for name, value in facts.items()))

@@ -1,0 +1,45 @@
+"""What every benchmark needs: calls timed in turns, and the facts of the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def median_ms(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Return the median time of each call; they take turns, after one unmeasured turn."""
+    times: list[list[float]] = [[] for _ in calls]
+    for repeat in range(repeats + 1):
+        for call, taken in zip(calls, times, strict=True):
+            start_ns = time.perf_counter_ns()
+            call()
+            if repeat:
+                taken.append((time.perf_counter_ns() - start_ns) / 1e6)
+    return [statistics.median(taken) for taken in times]
+
+
+def machine() -> dict[str, object]:
+    """Return what the times depend on besides the code."""
+    cpu_info = Path("/proc/cpuinfo")
+    models = [
+        line.partition(":")[2].strip()
+        for line in (cpu_info.read_text().splitlines() if cpu_info.is_file() else ())
+        if line.startswith("model name")
+    ]
+    return {
+        "processor": models[0] if models else platform.processor() or platform.machine(),
+        "logical_processors": os.cpu_count(),
+        "system": platform.platform(),
+        "load_average_1min": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "opencv_threads": cv2.getNumThreads(),
+    }
