@@ -82,7 +82,9 @@ class VideoPairs:
             if a is None or b is None:
                 shorter = self._a if a is None else self._b
                 raise InputError(f"{shorter.path} ends after {number} frames, before the other video")
-            yield FramePair(checked_frame(a, "a"), checked_frame(b, "b"), self._a.time_ns)
+            frame_a = checked_frame(a, f"a ({self._a.path})")
+            frame_b = checked_frame(b, f"b ({self._b.path})")
+            yield FramePair(frame_a, frame_b, self._a.time_ns)
 
     def __enter__(self) -> VideoPairs:
         return self
