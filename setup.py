@@ -54,6 +54,7 @@ class CMakeBuild(build_ext):
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
             f"-DREFUSION_OUTPUT_DIR={output}",
+            f"-DREFUSION_CUDA={os.environ.get('REFUSION_CUDA', 'auto')}",
         ]
         subprocess.run(configure, check=True)
         subprocess.run(["cmake", "--build", str(build), "--parallel"], check=True)

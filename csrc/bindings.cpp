@@ -4,6 +4,7 @@
 
 #include "arrays.hpp"
 #include "refusion/build_info.hpp"
+#include "refusion/cuda_devices.hpp"
 #include "refusion/postprocess.hpp"
 #include "refusion/preprocess.hpp"
 #include "refusion/statistics.hpp"
@@ -74,5 +75,20 @@ PYBIND11_MODULE(_C, module) {
         result["cuda"] = info.cuda;
         result["simd"] = info.simd;
         return result;
+    });
+
+    py::class_<refusion::CudaDevice>(module, "CudaDevice")
+        .def_readonly("name", &refusion::CudaDevice::name)
+        .def_readonly("major", &refusion::CudaDevice::major)
+        .def_readonly("minor", &refusion::CudaDevice::minor)
+        .def_readonly("memory_bytes", &refusion::CudaDevice::memory_bytes)
+        .def_readonly("integrated", &refusion::CudaDevice::integrated);
+
+    module.def("cuda_devices", [] {
+        const refusion::CudaDevices found = [] {
+            const py::gil_scoped_release released;
+            return refusion::cuda_devices();
+        }();
+        return py::make_tuple(found.devices, found.problem);
     });
 }

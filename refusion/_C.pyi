@@ -26,8 +26,8 @@ class BuildInfo(TypedDict):
     compiler: str
     cpp_standard: int
     """17, 20..."""
-    cuda: bool
-    """Whether it has CUDA kernels."""
+    cuda: str
+    """Version of the CUDA toolkit, empty where it was compiled without."""
     simd: list[str]
     """Variants of the inner loops, best first; the loader picks the first that the processor can run."""
 
@@ -59,6 +59,23 @@ def thread_count() -> int:
 
 def set_thread_count(count: int) -> None:
     """Set how many threads one call may use; small images take one anyway."""
+
+class CudaDevice:
+    """One GPU that CUDA sees."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def major(self) -> int: ...
+    @property
+    def minor(self) -> int: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def integrated(self) -> bool: ...
+
+def cuda_devices() -> tuple[list[CudaDevice], str]:
+    """Return the GPUs that CUDA sees and, where there are none, why."""
 
 def build_info() -> BuildInfo:
     """Return how the module was compiled."""

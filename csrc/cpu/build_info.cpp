@@ -33,8 +33,18 @@ int cpp_standard() {
 #endif
 }
 
+std::string cuda_version() {
+#if defined(REFUSION_CUDA_VERSION)
+    return REFUSION_CUDA_VERSION;
+#else
+    return {};
+#endif
+}
+
 }  // namespace
 
-BuildInfo build_info() { return {REFUSION_VERSION, compiler(), cpp_standard(), false, simd_variants()}; }
+BuildInfo build_info() {
+    return {REFUSION_VERSION, compiler(), cpp_standard(), cuda_version(), simd_variants()};
+}
 
 }  // namespace refusion

@@ -31,6 +31,7 @@ def doctor() -> None:
         except PackageNotFoundError:
             table.add_row(package, f"not installed: pip install {package}")
     table.add_row("pre- and post-processing", ops.implementation())
+    table.add_row("CUDA devices", _cuda())
     backends = capabilities()
     for backend in backends:
         table.add_row(f"backend {backend.name}", backend.detail)
@@ -43,3 +44,13 @@ def doctor() -> None:
     Console().print(table)
     if not any(backend.available for backend in backends):
         raise typer.Exit(1)
+
+
+def _cuda() -> str:
+    try:
+        from refusion import _C
+    except ImportError:
+        return "unknown: the compiled module is not installed"
+    devices, problem = _C.cuda_devices()
+    names = [f"{device.name} (compute capability {device.major}.{device.minor})" for device in devices]
+    return ", ".join(names) or f"none: {problem}"

@@ -271,5 +271,16 @@ def test_build_info_tells_how_the_module_was_compiled():
     info = _C.build_info()
     assert set(info) == {"version", "compiler", "cpp_standard", "cuda", "simd"}
     assert info["cpp_standard"] >= 17
-    assert info["cuda"] is False
+    assert isinstance(info["cuda"], str)
     assert info["simd"]
+
+
+def test_cuda_devices_or_the_reason_why_there_are_none():
+    devices, problem = _C.cuda_devices()
+    assert bool(devices) is not bool(problem)
+    if not _C.build_info()["cuda"]:
+        assert (devices, problem) == ([], "compiled without CUDA")
+    for device in devices:
+        assert device.name
+        assert device.major >= 5
+        assert device.memory_bytes > 0

@@ -10,7 +10,7 @@ struct BuildInfo {
     std::string version;            // of the package it was built for
     std::string compiler;           // name and version
     int cpp_standard;               // 17, 20, ...
-    bool cuda;                      // whether it has CUDA kernels
+    std::string cuda;               // version of the CUDA toolkit; empty without CUDA
     std::vector<std::string> simd;  // variants of the inner loops, best first; the loader picks
 };
 

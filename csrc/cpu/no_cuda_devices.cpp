@@ -1,0 +1,7 @@
+#include "refusion/cuda_devices.hpp"
+
+namespace refusion {
+
+CudaDevices cuda_devices() { return {{}, "compiled without CUDA"}; }
+
+}  // namespace refusion
