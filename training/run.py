@@ -75,6 +75,7 @@ def start_or_resume(
             "task": task.name,
             "commit": _commit(),
             "torch": torch.__version__,
+            "data": str(data),
             "training_pairs": len(training.names),
             "validation_pairs": validation.names,
             "configuration": dataclasses.asdict(configuration),

@@ -1,6 +1,6 @@
 """Turns a training run into shipped weights: safetensors, ONNX and a manifest that says where they come from.
 
-python -m refusion.training.shipping RUN --task ivif --summary TEXT [--metrics NAME=EVAL.json ...]
+python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEXT ...] [--metrics SET/METHOD=EVAL.json ...]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def ship(
     task: Task,
     *,
     summary: str,
+    notes: Sequence[str] = (),
     metrics: dict[str, Any],
     state: Path | None = None,
     folder: Path = FOLDER,
@@ -36,6 +37,7 @@ def ship(
         run: Folder of the run, with settings.json.
         task: What it was trained for.
         summary: One line for people.
+        notes: What people should know besides: terms of the data, limits.
         metrics: Mean metrics by test set and method.
         state: Checkpoint of the run to ship; its last one if None.
         folder: Where to write.
@@ -61,6 +63,7 @@ def ship(
         "task": task.name,
         "architecture": ARCHITECTURE,
         "summary": summary,
+        "notes": list(notes),
         "files": {
             kind: {"name": path.name, "sha256": sha256(path)}
             for kind, path in (("safetensors", safetensors), ("onnx", onnx))
@@ -80,13 +83,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", default="ivif")
     parser.add_argument("--state", type=Path, help="checkpoint to ship instead of the run's last")
     parser.add_argument("--summary", required=True)
+    parser.add_argument("--notes", nargs="*", default=[])
     parser.add_argument("--metrics", nargs="*", default=[], metavar="NAME=EVAL.json")
     options = parser.parse_args(arguments)
     metrics = {}
     for item in options.metrics:
         name, _, path = item.partition("=")
         metrics[name] = json.loads(Path(path).read_text())["mean"]
-    ship(options.run, Task.parse(options.task), summary=options.summary, metrics=metrics, state=options.state)
+    ship(
+        options.run,
+        Task.parse(options.task),
+        summary=options.summary,
+        notes=options.notes,
+        metrics=metrics,
+        state=options.state,
+    )
 
 
 if __name__ == "__main__":

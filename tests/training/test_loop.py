@@ -12,10 +12,13 @@ from refusion.files import write_image
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import PairSet
 from refusion.training.loop import Trainer
+from refusion.training.model_card import COLUMNS, write_card
 from refusion.training.run import start_or_resume
 from refusion.training.shipping import ship
 
 SETTINGS = ("epochs=3", "meta_steps=2", "fusion_steps=2", "batch=1", "patch_px=16", "validation_pairs=2")
+
+METRICS = dict.fromkeys(COLUMNS, 0.5)
 
 
 def trainer(pairs: PairSet, run: Path, *changes: str) -> Trainer:
@@ -92,8 +95,13 @@ def test_a_run_is_started_resumed_and_shipped(data: Path, tmp_path: Path) -> Non
 
     folder = tmp_path / "weights"
     folder.mkdir()
-    ship(run, Task.ivif, summary="a test", metrics={"set": {"VIF": 0.5}}, folder=folder)
+    ship(run, Task.ivif, summary="a test", metrics={"set/ours": METRICS}, folder=folder)
     manifest = json.loads((folder / "ivif.json").read_text())
     assert manifest["training"]["epochs_done"] == 3
     assert manifest["training"]["training_pairs"] == 10
     assert {path.name for path in folder.iterdir()} == {"ivif.json", "ivif.onnx", "ivif.safetensors"}
+
+    write_card(folder)
+    card = (folder / "README.md").read_text()
+    assert "3 epochs of 2 meta steps and 2 fusion" in card
+    assert "| set | ours | 0.500 |" in card
