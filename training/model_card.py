@@ -17,9 +17,9 @@ COLUMNS = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM", "CC")
 HEAD = """# Model card
 
 Written by `python -m refusion.training.model_card` from the manifests beside it. Each task has
-`TASK.safetensors` (the checkpoint), `TASK.onnx` (the same, FP32, verified against PyTorch) and `TASK.json` (the
-manifest: hashes, data, settings, seed, commit, metrics). Metrics are means over the pairs of a test set, by
-`refusion eval`.
+`TASK.safetensors` (the checkpoint), `TASK.onnx` (the same, FP32, verified against PyTorch) and
+`TASK.json` (the manifest: hashes, data, settings, seed, commit, metrics). Metrics are means over the pairs
+of a test set, by `refusion eval`.
 """
 
 

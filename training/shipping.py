@@ -1,6 +1,7 @@
 """Turns a training run into shipped weights: safetensors, ONNX and a manifest that says where they come from.
 
-python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEXT ...] [--metrics SET/METHOD=EVAL.json ...]
+python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEXT ...]
+    [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
 """
 
 from __future__ import annotations
