@@ -77,7 +77,7 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
     Raises:
         OutputError: The target is there and force is off, or its folder cannot be written to.
     """
-    refuse_existing(path, force=force)
+    refuse_unwritable(path, force=force)
     try:
         # The suffix is kept: encoders go by it.
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -108,6 +108,27 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def refuse_unwritable(path: Path, *, force: bool) -> None:
+    """Raise OutputError as refuse_existing does, or if the target's folder is missing."""
+    refuse_existing(path, force=force)
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder and those above it, where they are not there yet.
+
+    Raises:
+        OutputError: It cannot be made, for instance because it is a file.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise OutputError(f"{path} cannot be made: it is a file, not a folder") from None
+    except OSError as error:
+        raise OutputError(f"{path} cannot be made: {error.strerror}") from None
 
 
 def write_image(path: Path, image: Frame, *, force: bool = False) -> None:

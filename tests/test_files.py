@@ -88,7 +88,7 @@ def test_written_files_are_readable_by_others(tmp_path: Path) -> None:
 
 
 def test_unwritable_places_are_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"none/image.png cannot be written: No such file or directory"):
+    with pytest.raises(OutputError, match=r"none/image.png cannot be written: there is no folder"):
         write_image(tmp_path / "none" / "image.png", PICTURE)
     with pytest.raises(OutputError, match="the name of an image must end in one of .bmp"):
         write_image(tmp_path / "image.gif", PICTURE)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from refusion.errors import WeightsError
 from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
@@ -157,9 +158,18 @@ class Trainer:
         partial.replace(self.run / "state.pt")
 
     def load(self) -> None:
-        """Take the state of the run folder up again."""
-        state = torch.load(self.run / "state.pt", map_location="cpu", weights_only=True)
-        self.modules.load_state_dict(state["modules"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        self.epoch = state["epoch"]
+        """Take the state of the run folder up again.
+
+        Raises:
+            WeightsError: The state is damaged, or of another architecture.
+        """
+        path = self.run / "state.pt"
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.modules.load_state_dict(state["modules"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+            self.epoch = state["epoch"]
+        except Exception as error:  # on damaged bytes the restricted unpickler raises nearly anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise WeightsError(f"{path} cannot be resumed from: {reason}") from None

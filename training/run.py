@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from refusion.errors import InputError, OutputError, UsageError
+from refusion.files import make_folder
 from refusion.tasks import Task
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import load_pairs
@@ -58,9 +59,7 @@ def start_or_resume(
     if resume:
         if settings:
             raise UsageError("--resume keeps the settings of the run; leave out " + " ".join(settings))
-        if not (run / "state.pt").is_file():
-            raise InputError(f"there is no run to resume in {run}")
-        configuration = TrainingConfiguration(**json.loads(record.read_text())["configuration"])
+        configuration = _configuration_of(run)
     else:
         if (run / "state.pt").exists():
             raise OutputError(f"{run} holds a run already; give --resume to go on with it, or another folder")
@@ -69,7 +68,7 @@ def start_or_resume(
         torch.set_num_threads(configuration.threads)
     pairs = load_pairs(*source_folders(data, task), configuration.patch_px)
     training, validation = pairs.split(configuration.validation_pairs, configuration.seed)
-    run.mkdir(parents=True, exist_ok=True)
+    make_folder(run)
     if not resume:
         content = {
             "task": task.name,
@@ -85,6 +84,16 @@ def start_or_resume(
     if resume:
         trainer.load()
     yield from trainer.train()
+
+
+def _configuration_of(run: Path) -> TrainingConfiguration:
+    if not (run / "state.pt").is_file():
+        raise InputError(f"there is no run to resume in {run}")
+    record = run / "settings.json"
+    try:
+        return TrainingConfiguration(**json.loads(record.read_text())["configuration"]).checked()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{record} is missing or damaged: {error}") from None
 
 
 def _commit() -> str | None:

@@ -37,6 +37,3 @@ def _run(application: Callable[[], None]) -> None:
         except RefusionError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            sys.exit(130)

@@ -34,8 +34,7 @@ def demo(
 
     Writes infrared.mp4, visible.mp4, fused.mp4 and contact_sheet.png.
     """
-    from refusion.cli.output_folder import make_output_folder
-    from refusion.files import refuse_existing, write_image
+    from refusion.files import make_folder, refuse_existing, write_image
     from refusion.fuser import Fuser
     from refusion.stream.synthetic import SyntheticScene
     from refusion.stream.views import contact_sheet
@@ -46,7 +45,7 @@ def demo(
     for path in (infrared, visible, fused, sheet):
         refuse_existing(path, force=force)
     with Fuser("ivif", weights=weights, threads=threads) as fuser:
-        make_output_folder(output)
+        make_folder(output)
         scene = SyntheticScene(width_px=width, height_px=height, seed=seed)
         _render(scene, frames, infrared, visible, force=force)
         rows = _fuse(fuser, frames, infrared, visible, fused, force=force)

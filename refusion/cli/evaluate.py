@@ -24,11 +24,11 @@ def evaluate(
     from rich.table import Table
 
     from refusion.cli.progress import progress_bar
-    from refusion.files import refuse_existing, replacing
+    from refusion.files import refuse_unwritable, replacing
     from refusion.metrics import METRICS, evaluate_folders, mean
 
     if json_file is not None:
-        refuse_existing(json_file, force=force)
+        refuse_unwritable(json_file, force=force)
     with progress_bar() as bar:
         task = bar.add_task("measuring")
         records = evaluate_folders(

@@ -36,8 +36,8 @@ def export(
     """Export a checkpoint: dynamic batch and size, simplified, equal to PyTorch or not written at all."""
     import importlib.util
 
-    from refusion.cli.output_folder import make_output_folder
     from refusion.errors import BackendError, UsageError
+    from refusion.files import make_folder
     from refusion.tasks import Task
     from refusion.weights import shipped_weights
 
@@ -50,7 +50,7 @@ def export(
     from refusion.export import export_onnx
 
     source = checkpoint or shipped_weights(chosen).safetensors
-    make_output_folder(output)
+    make_folder(output)
     report = export_onnx(
         source,
         output / f"{chosen.name}-full-fp32.{format.value}",

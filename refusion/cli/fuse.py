@@ -50,7 +50,7 @@ def fuse(
     frames, or twice the same synthetic: scene. For ivif, A is the infrared and B the visible source.
     """
     from refusion.errors import UsageError
-    from refusion.files import refuse_existing
+    from refusion.files import refuse_unwritable
     from refusion.fuser import Fuser
     from refusion.ranges import RangePolicy
     from refusion.stream.pairs import open_pairs
@@ -61,8 +61,10 @@ def fuse(
     policy = RangePolicy.parse(default_policy if output_range == "auto" else output_range)
     if policy is RangePolicy.tracked and not is_video:
         raise UsageError("--range tracked follows the frames of a video; for images choose image or off")
+    if output.resolve() in (Path(a).resolve(), Path(b).resolve()):
+        raise UsageError(f"{output} is a source; write the result elsewhere")
     if kind != "a folder":
-        refuse_existing(output, force=force)
+        refuse_unwritable(output, force=force)
 
     def load() -> Fuser:
         return Fuser(
@@ -117,10 +119,9 @@ def _fuse_images(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> N
 
 
 def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> None:
-    from refusion.cli.output_folder import make_output_folder
     from refusion.cli.progress import progress_bar
     from refusion.errors import InputError, OutputError
-    from refusion.files import match_by_stem
+    from refusion.files import make_folder, match_by_stem
 
     matches = match_by_stem(a, b)
     targets = [output / f"{stem}.png" for stem, _, _ in matches.pairs]
@@ -129,7 +130,7 @@ def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> 
         raise OutputError(
             f"{len(there)} outputs are there already, {there[0]} first; give --force to replace them"
         )
-    make_output_folder(output)
+    make_folder(output)
 
     unmatched = [f"{path} has no partner of the same name" for path in matches.only_a + matches.only_b]
     failures: list[str] = []

@@ -67,7 +67,7 @@ class VideoPairs:
     def _check(self) -> None:
         facts = {
             "size": ("{0[0]}x{0[1]}", self._a.size, self._b.size),
-            "frame rate": ("{0} Hz", self._a.rate, self._b.rate),
+            "frame rate": ("{0:g} Hz", _rounded(self._a.rate), _rounded(self._b.rate)),
             "number of frames": ("{0}", self._a.frame_count, self._b.frame_count),
         }
         for name, (form, a, b) in facts.items():
@@ -92,6 +92,11 @@ class VideoPairs:
     def __exit__(self, *_: object) -> None:
         self._a.close()
         self._b.close()
+
+
+def _rounded(rate: Fraction) -> float:
+    # Containers round: 30000/1001 Hz comes as 29.97 too.
+    return round(float(rate), 2)
 
 
 class SyntheticPairs:

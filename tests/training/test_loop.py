@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from refusion import InputError, OutputError, Task, UsageError
+from refusion import InputError, OutputError, Task, UsageError, WeightsError
 from refusion.files import write_image
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import PairSet
@@ -105,3 +105,19 @@ def test_a_run_is_started_resumed_and_shipped(data: Path, tmp_path: Path) -> Non
     card = (folder / "README.md").read_text()
     assert "3 epochs of 2 meta steps and 2 fusion" in card
     assert "| set | ours | 0.500 |" in card
+
+
+def test_a_damaged_run_is_refused(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    next(start_or_resume(Task.ivif, data, run, SETTINGS, resume=False))
+    state = (run / "state.pt").read_bytes()
+    for damaged in (b"", state[:-2000], b"junk" * 100):
+        (run / "state.pt").write_bytes(damaged)
+        with pytest.raises(WeightsError, match="state.pt cannot be resumed from"):
+            next(start_or_resume(Task.ivif, data, run, (), resume=True))
+    (run / "settings.json").write_text('{"configuration": {"epoch": 3}}')
+    with pytest.raises(InputError, match="settings.json is missing or damaged"):
+        next(start_or_resume(Task.ivif, data, run, (), resume=True))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="it is a file, not a folder"):
+        next(start_or_resume(Task.ivif, data, tmp_path / "file", SETTINGS, resume=False))
