@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from refusion.benchmarks.meta_step import transcribed_objective
 from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.data import Batch
-from refusion.training.losses import fusion_loss, reconstruction_loss
 from refusion.training.meta import accumulate_meta_gradient
 
 RATE, FACTOR = 0.05, 0.5
@@ -31,21 +30,7 @@ def modules() -> Modules:
 
 
 def outer_objective(modules: Modules, inner: Batch, outer: Batch) -> Tensor:
-    """A straight transcription of the paper: the inner steps stay in the graph."""
-    fusion, proposal, reconstruction = modules
-
-    def descended(module: nn.Module, loss: Tensor) -> dict[str, Tensor]:
-        named = dict(module.named_parameters())
-        gradients = torch.autograd.grad(loss, list(named.values()), create_graph=True)
-        return {n: p - RATE * g for (n, p), g in zip(named.items(), gradients, strict=True)}
-
-    fused = fusion(inner.sources)
-    adapted = descended(fusion, fusion_loss(fused, inner.sources, proposal(inner.sources), FACTOR))
-    inner_value = reconstruction_loss(reconstruction(fused.detach()), inner.targets)
-    adapted_reconstruction = descended(reconstruction, inner_value)
-    outer_fused = functional_call(fusion, adapted, (outer.sources,))
-    returned = functional_call(reconstruction, adapted_reconstruction, (outer_fused,))
-    return reconstruction_loss(returned, outer.targets)
+    return transcribed_objective(*modules, inner, outer, learning_rate=RATE, gradient_factor=FACTOR)
 
 
 def meta_gradient(modules: Modules, inner: Batch, outer: Batch) -> list[Tensor]:
