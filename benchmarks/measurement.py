@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -43,3 +44,22 @@ def machine() -> dict[str, object]:
         "opencv": cv2.__version__,
         "opencv_threads": cv2.getNumThreads(),
     }
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Print the facts of a run, a line each."""
+    print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+
+
+def print_ratios(columns: str, times_ms: Mapping[str, float]) -> None:
+    """Print times as a Markdown table: `columns` heads the first two; the first row is the baseline."""
+    baseline_ms = next(iter(times_ms.values()))
+    print(f"| {columns} | times faster |\n|---|---|---|")
+    for name, milliseconds in times_ms.items():
+        print(f"| {name} | {milliseconds / 1e3:.2f} | {baseline_ms / milliseconds:.1f} |")
+
+
+def write_report(path: Path | None, facts: Mapping[str, object], **content: object) -> None:
+    """Write the facts and the content as JSON, if there is a path."""
+    if path is not None:
+        path.write_text(json.dumps({"machine": facts, **content}, indent=2) + "\n")

@@ -9,7 +9,6 @@ same gradient (tests/training/test_meta.py).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from refusion.benchmarks.measurement import machine, median_ms
+from refusion.benchmarks.measurement import machine, median_ms, print_facts, print_ratios, write_report
 from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
@@ -96,15 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         torch.set_num_threads(options.threads)
     facts = {**machine(), "torch": torch.__version__, "torch_threads": torch.get_num_threads()}
     times_ms = measure(options.patch, options.batch, options.repeats)
-    baseline_ms = next(iter(times_ms.values()))
-    print("\n".join(f"{name}: {value}" for name, value in facts.items()))
-    print(f"| patch {options.patch}, batch {options.batch} | seconds a meta step, p50 | times faster |")
-    print("|---|---|---|")
-    for name, milliseconds in times_ms.items():
-        print(f"| {name} | {milliseconds / 1e3:.2f} | {baseline_ms / milliseconds:.1f} |")
-    if options.json:
-        report = {"machine": facts, "patch_px": options.patch, "batch": options.batch, "median_ms": times_ms}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    print_facts(facts)
+    print_ratios(f"patch {options.patch}, batch {options.batch} | seconds a meta step, p50", times_ms)
+    write_report(options.json, facts, patch_px=options.patch, batch=options.batch, median_ms=times_ms)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ All run the same weights on the same input and take turns on every repeat.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 
 from refusion import ops
 from refusion.backends import create_backend
-from refusion.benchmarks.measurement import machine, median_ms
+from refusion.benchmarks.measurement import machine, median_ms, print_facts, print_ratios, write_report
 from refusion.benchmarks.official import official_form
 from refusion.models.checkpoints import load_fusion
 from refusion.stream.synthetic import SyntheticScene
@@ -67,15 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "torch_threads": options.threads or torch.get_num_threads(),
     }
     times_ms, difference = measure(width_px, height_px, options.repeats, options.threads)
-    baseline_ms = next(iter(times_ms.values()))
-    print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+    print_facts(facts)
     print(f"largest difference between results: {difference:.1e}")
-    print(f"| {options.size}, p50 of {options.repeats} | seconds a frame | times faster |\n|---|---|---|")
-    for name, milliseconds in times_ms.items():
-        print(f"| {name} | {milliseconds / 1e3:.2f} | {baseline_ms / milliseconds:.1f} |")
-    if options.json:
-        report = {"machine": facts, "size": options.size, "repeats": options.repeats, "median_ms": times_ms}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    print_ratios(f"{options.size}, p50 of {options.repeats} | seconds a frame", times_ms)
+    write_report(options.json, facts, size=options.size, repeats=options.repeats, median_ms=times_ms)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ does falls on both.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 
-from refusion.benchmarks.measurement import machine, median_ms
+from refusion.benchmarks.measurement import machine, median_ms, print_facts, write_report
 from refusion.ops import reference
 from refusion.tasks import Chroma
 
@@ -110,11 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     facts = {**machine(), "native_threads": _C.thread_count(), "native_build": _C.build_info()}
     keep_freed_memory()
     timings = measure(native, options.repeats)
-    print("\n".join(f"{name}: {value}" for name, value in facts.items()))
+    print_facts(facts)
     print(table(timings))
-    if options.json:
-        report = {"machine": facts, "repeats": options.repeats, "timings": [asdict(t) for t in timings]}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    write_report(options.json, facts, repeats=options.repeats, timings=[asdict(t) for t in timings])
 
 
 if __name__ == "__main__":

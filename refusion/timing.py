@@ -5,16 +5,19 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Calls of a stage that are kept: a stream that runs for months must not grow.
+KEPT_CALLS = 4096
+
 
 class StageClock:
-    """Collects how long each stage took, call by call. May be shared by threads."""
+    """Collects how long each stage took in its last 4096 calls. May be shared by threads."""
 
     def __init__(self) -> None:
-        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT_CALLS))
         self._lock = threading.Lock()
 
     @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from refusion.errors import WeightsError
+from refusion.errors import RefusionError, WeightsError
 from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 # Streams of random numbers: the seed of a mini-batch is (run seed, stream, step).
 INNER, OUTER, FUSION = 1, 2, 3
+
+
+class DivergenceError(RefusionError):
+    """A loss is NaN or infinite; the state of the epoch before is on disk."""
 
 
 class Trainer:
@@ -63,9 +67,7 @@ class Trainer:
             losses = {**self._meta_phase(), **self._fusion_phase()}
             bad = [name for name, value in losses.items() if not math.isfinite(value)]
             if bad:
-                raise FloatingPointError(
-                    f"{bad[0]} is not finite in epoch {self.epoch}; the last state is kept"
-                )
+                raise DivergenceError(f"{bad[0]} is not finite in epoch {self.epoch}; the last state is kept")
             self.epoch += 1
             record = {"epoch": float(self.epoch), **losses, "seconds": time.monotonic() - started}
             self.save()

@@ -11,7 +11,7 @@ from refusion import InputError, OutputError, Task, UsageError, WeightsError
 from refusion.files import write_image
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import PairSet
-from refusion.training.loop import Trainer
+from refusion.training.loop import DivergenceError, Trainer
 from refusion.training.model_card import COLUMNS, write_card
 from refusion.training.run import start_or_resume
 from refusion.training.shipping import ship
@@ -66,7 +66,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(pairs: PairSet, tmp_path
     kept = (tmp_path / "state.pt").read_bytes()
     with torch.no_grad():
         run.fusion.output.weight.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="is not finite in epoch 1; the last state is kept"):
+    with pytest.raises(DivergenceError, match="is not finite in epoch 1; the last state is kept"):
         next(records)
     assert (tmp_path / "state.pt").read_bytes() == kept
 
