@@ -21,10 +21,10 @@ from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.data import Batch
-from refusion.training.losses import fusion_loss, reconstruction_loss
+from refusion.training.losses import LossFactors, fusion_loss, reconstruction_loss
 from refusion.training.meta import accumulate_meta_gradient
 
-RATE, FACTOR = 1e-3, 0.5
+RATE, FACTORS = 1e-3, LossFactors(gradient=0.5)
 
 
 def transcribed_objective(
@@ -35,7 +35,7 @@ def transcribed_objective(
     outer: Batch,
     *,
     learning_rate: float,
-    gradient_factor: float,
+    factors: LossFactors,
 ) -> Tensor:
     """Return the outer objective of the meta phase as the paper writes it, inner updates in the graph."""
 
@@ -48,7 +48,7 @@ def transcribed_objective(
         }
 
     fused = fusion(inner.sources)
-    loss = fusion_loss(fused, inner.sources, proposal(inner.sources), gradient_factor)
+    loss = fusion_loss(fused, inner.sources, proposal(inner.sources), factors)
     adapted = descended(fusion, loss)
     inner_loss = reconstruction_loss(reconstruction(fused.detach()), inner.targets)
     adapted_reconstruction = descended(reconstruction, inner_loss)
@@ -67,13 +67,13 @@ def measure(patch_px: int, batch: int, repeats: int) -> dict[str, float]:
 
     def transcribed() -> None:
         objective = transcribed_objective(
-            fusion, proposal, reconstruction, inner, outer, learning_rate=RATE, gradient_factor=FACTOR
+            fusion, proposal, reconstruction, inner, outer, learning_rate=RATE, factors=FACTORS
         )
         torch.autograd.grad(objective, list(proposal.parameters()))
 
     def ours() -> None:
         accumulate_meta_gradient(
-            fusion, proposal, reconstruction, inner, outer, learning_rate=RATE, gradient_factor=FACTOR
+            fusion, proposal, reconstruction, inner, outer, learning_rate=RATE, factors=FACTORS
         )
 
     ways = {"transcription, second-order graph": transcribed, "ours, forward mode": ours}

@@ -29,6 +29,8 @@ class TrainingConfiguration:
     proposal_step: float = 1e-3
     """Adam step of P."""
     meta_accumulation: int = 2
+    loss: str = "learned"
+    """What weighs the sources in the fusion loss: learned (by P), or the fixed equal or maximum."""
     validation_pairs: int = 16
     """Pairs held out of training, chosen by the seed."""
     seed: int = 0
@@ -66,6 +68,8 @@ class TrainingConfiguration:
         for key in ("epochs", "fusion_steps", "batch", "meta_accumulation"):
             if getattr(self, key) < 1:
                 raise UsageError(f"{key} must be 1 or more, not {getattr(self, key)}")
+        if self.loss not in ("learned", "equal", "maximum"):
+            raise UsageError(f"loss must be learned, equal or maximum, not {self.loss}")
         if self.patch_px < 16:
             raise UsageError(f"patch_px must be 16 or more, not {self.patch_px}")
         return self

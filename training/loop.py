@@ -11,16 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from refusion.errors import RefusionError, WeightsError
-from refusion.models.fusion import FusionModule
-from refusion.models.proposal import LossProposal
-from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch, PairSet
-from refusion.training.losses import fusion_loss, reconstruction_loss
-from refusion.training.meta import accumulate_meta_gradient
+from refusion.training.losses import LossFactors
+from refusion.training.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -33,30 +29,13 @@ class DivergenceError(RefusionError):
 
 
 class Trainer:
-    """F, P and R with their optimisers, and the step counters that fix every random draw."""
+    """The schedule: epochs of steps, and the step counters that fix every random draw."""
 
     def __init__(self, configuration: TrainingConfiguration, pairs: PairSet, run: Path) -> None:
         self.configuration = configuration
         self.pairs = pairs
         self.run = run
-        torch.manual_seed(configuration.seed)
-        self.modules = nn.ModuleDict(
-            {"fusion": FusionModule(), "proposal": LossProposal(), "reconstruction": ReconstructionModule()}
-        )
-        # Channels last: layer norm and 1x1 convolutions then read each pixel once.
-        self.modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.fusion = self.modules["fusion"]
-        self.proposal = self.modules["proposal"]
-        self.reconstruction = self.modules["reconstruction"]
-        rate = configuration.learning_rate
-        self.optimizers = {
-            "fusion": torch.optim.Adam(self.fusion.parameters(), lr=rate),
-            "reconstruction": torch.optim.Adam(self.reconstruction.parameters(), lr=rate),
-            # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
-            "proposal": torch.optim.Adam(
-                self.proposal.parameters(), lr=configuration.proposal_step, eps=1e-10
-            ),
-        }
+        self.steps = Steps(configuration)
         self.epoch = 0
 
     def train(self) -> Iterator[dict[str, float]]:
@@ -80,37 +59,27 @@ class Trainer:
         fall = 0.5 * (1 + math.cos(math.pi * self.epoch / settings.epochs))
         rate = settings.final_learning_rate + fall * (settings.learning_rate - settings.final_learning_rate)
         for name in ("fusion", "reconstruction"):
-            self.optimizers[name].param_groups[0]["lr"] = rate
+            self.steps.optimizers[name].param_groups[0]["lr"] = rate
         # P slows down with F: at a constant step its weight maps swing, and F chases them.
         share = rate / settings.learning_rate
-        self.optimizers["proposal"].param_groups[0]["lr"] = share * settings.proposal_step
+        self.steps.optimizers["proposal"].param_groups[0]["lr"] = share * settings.proposal_step
 
     @property
-    def gradient_factor(self) -> float:
-        """Factor c of the gradient terms: it rises from 1 / epochs to 1 (IJCV 2024, section 3.3)."""
-        return (self.epoch + 1) / self.configuration.epochs
+    def factors(self) -> LossFactors:
+        """Factors of the fusion loss in this epoch (IJCV 2024, section 3.3)."""
+        return LossFactors(gradient=(self.epoch + 1) / self.configuration.epochs)
 
     def _meta_phase(self) -> dict[str, float]:
         settings = self.configuration
-        if settings.meta_steps == 0:
+        if settings.meta_steps == 0 or settings.loss != "learned":
             return {}
-        self.modules.train()
         totals = torch.zeros(2)
         for step in range(settings.meta_steps):
             number = self.epoch * settings.meta_steps + step
-            result = accumulate_meta_gradient(
-                self.fusion,
-                self.proposal,
-                self.reconstruction,
-                self._batch(INNER, number),
-                self._batch(OUTER, number),
-                learning_rate=settings.inner_learning_rate,
-                gradient_factor=self.gradient_factor,
+            move = (step + 1) % settings.meta_accumulation == 0
+            totals += self.steps.meta(
+                self._batch(INNER, number), self._batch(OUTER, number), self.factors, move=move
             )
-            totals += torch.stack((result.fusion, result.reconstruction))
-            if (step + 1) % settings.meta_accumulation == 0:
-                self.optimizers["proposal"].step()
-                self.optimizers["proposal"].zero_grad()
         inner, outer = (totals / settings.meta_steps).tolist()
         return {"meta_fusion_loss": inner, "meta_reconstruction_loss": outer}
 
@@ -119,16 +88,7 @@ class Trainer:
         totals = torch.zeros(4)
         for step in range(settings.fusion_steps):
             batch = self._batch(FUSION, self.epoch * settings.fusion_steps + step)
-            with torch.no_grad():
-                weights = self.proposal(batch.sources)
-            fused = self.fusion(batch.sources)
-            fusion_value = fusion_loss(fused, batch.sources, weights, self.gradient_factor)
-            self._adam_step("fusion", fusion_value)
-            reconstructed = self.reconstruction(fused.detach())
-            reconstruction_value = reconstruction_loss(reconstructed, batch.targets)
-            self._adam_step("reconstruction", reconstruction_value)
-            spread = [(w - 0.5).abs().mean() for w in weights]
-            totals += torch.stack((fusion_value.detach(), reconstruction_value.detach(), *spread))
+            totals += self.steps.descend(batch, self.factors)
         fusion, reconstruction, intensity, gradient = (totals / settings.fusion_steps).tolist()
         return {
             "fusion_loss": fusion,
@@ -141,18 +101,13 @@ class Trainer:
         settings = self.configuration
         return self.pairs.batch(settings.batch, settings.patch_px, (settings.seed, stream, number))
 
-    def _adam_step(self, name: str, loss: torch.Tensor) -> None:
-        self.optimizers[name].zero_grad()
-        loss.backward()
-        self.optimizers[name].step()
-
     def save(self) -> None:
         """Write the whole state, so that a kill at any moment loses at most the current epoch."""
         state = {
             "configuration": dataclasses.asdict(self.configuration),
             "epoch": self.epoch,
-            "modules": self.modules.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "modules": self.steps.modules.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.steps.optimizers.items()},
         }
         self.run.mkdir(parents=True, exist_ok=True)
         partial = self.run / "state.pt.partial"
@@ -168,8 +123,8 @@ class Trainer:
         path = self.run / "state.pt"
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-            self.modules.load_state_dict(state["modules"])
-            for name, optimizer in self.optimizers.items():
+            self.steps.modules.load_state_dict(state["modules"])
+            for name, optimizer in self.steps.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
             self.epoch = state["epoch"]
         except Exception as error:  # on damaged bytes the restricted unpickler raises nearly anything

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,6 +12,36 @@ from torch import Tensor
 from refusion.models.proposal import LossWeights
 
 SOBEL_X = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
+
+
+class LossFactors(NamedTuple):
+    """Factors of the terms of the fusion loss beside the intensity term."""
+
+    gradient: float | Tensor
+    """c: rises from 1 / epochs to 1 over the training (IJCV 2024, section 3.3)."""
+
+
+def equal_weights(sources: Tensor) -> LossWeights:
+    """Weights of 1/2 everywhere: the fixed loss whose optimum is the average of the sources, (N, 2, H, W)."""
+    half = torch.full_like(sources, 0.5)
+    return LossWeights(half, half)
+
+
+def maximum_weights(sources: Tensor) -> LossWeights:
+    """All weight on the brighter source, and on the one with the larger gradient, of sources (N, 2, H, W).
+
+    The fusion loss is then |I - max(A, B)|^2 + c |gI - max(gA, gB)|^2, the usual fixed loss of the field.
+    """
+
+    def larger(x: Tensor) -> Tensor:
+        first = (x[:, :1] >= x[:, 1:]).to(x.dtype)
+        return torch.cat((first, 1 - first), dim=1)
+
+    return LossWeights(larger(sources), larger(sobel_magnitude(sources)))
+
+
+WEIGHTINGS: dict[str, Callable[[Tensor], LossWeights]] = {"equal": equal_weights, "maximum": maximum_weights}
+"""The fixed losses by name, to compare the learned one with."""
 
 
 def sobel_magnitude(x: Tensor) -> Tensor:
@@ -21,14 +54,14 @@ def sobel_magnitude(x: Tensor) -> Tensor:
     return gradients.abs().sum(dim=1).reshape(batch, channels, height, width)
 
 
-def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, gradient_factor: float) -> Tensor:
+def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, factors: LossFactors) -> Tensor:
     """L_F: distance of the fused image to both sources, in intensity and gradient, weighted per pixel.
 
     Args:
         fused: (N, 1, H, W) in [0, 1].
         sources: (N, 2, H, W) in [0, 1], source a first.
         weights: The proposed weight maps.
-        gradient_factor: The factor c of the gradient terms; it rises over the training.
+        factors: Factors of the terms.
 
     Returns:
         A scalar: for each source the mean over pixels, summed over the two.
@@ -36,7 +69,7 @@ def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, gradient_f
     intensity = (weights.intensity * (sources - fused)).square()
     gradient = (weights.gradient * (sobel_magnitude(sources) - sobel_magnitude(fused))).square()
     # The mean is over one source's pixels, so the two sources add up.
-    return 2.0 * (intensity.mean() + gradient_factor * gradient.mean())
+    return 2.0 * (intensity.mean() + factors.gradient * gradient.mean())
 
 
 def reconstruction_loss(reconstructed: Tensor, sources: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
 from refusion.training.data import Batch
-from refusion.training.losses import fusion_loss, reconstruction_loss
+from refusion.training.losses import LossFactors, fusion_loss, reconstruction_loss
 
 Parameters = dict[str, Tensor]
 
@@ -49,7 +49,7 @@ def accumulate_meta_gradient(
     outer: Batch,
     *,
     learning_rate: float,
-    gradient_factor: float,
+    factors: LossFactors,
 ) -> MetaResult:
     """Add the gradient of the outer objective to the `.grad` of the proposal module's parameters.
 
@@ -60,12 +60,12 @@ def accumulate_meta_gradient(
         inner: Mini-batch of the inner update.
         outer: Another mini-batch, for the outer objective.
         learning_rate: Step of the inner update.
-        gradient_factor: Factor c of the gradient terms of the fusion loss.
+        factors: Factors of the terms of the fusion loss.
     """
     weights = proposal(inner.sources)
     fixed_weights = type(weights)(*(w.detach() for w in weights))
     fused = fusion(inner.sources)
-    fusion_value = fusion_loss(fused, inner.sources, fixed_weights, gradient_factor)
+    fusion_value = fusion_loss(fused, inner.sources, fixed_weights, factors)
     adapted_fusion = _descended(fusion, fusion_value, learning_rate)
     inner_reconstruction = reconstruction_loss(reconstruction(fused.detach()), inner.targets)
     adapted_reconstruction = _descended(reconstruction, inner_reconstruction, learning_rate)
@@ -84,7 +84,7 @@ def accumulate_meta_gradient(
             (dict(zip(names, direction, strict=True)),),
         )[1]
     loss_change = jvp(
-        lambda image: fusion_loss(image, inner.sources, weights, gradient_factor),
+        lambda image: fusion_loss(image, inner.sources, weights, factors),
         (fused.detach(),),
         (fused_change,),
     )[1]

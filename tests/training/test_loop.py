@@ -38,19 +38,21 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pairs: PairSet, tmp_path: Pat
     assert losses([first, *resumed.train()]) == expected
     whole = trainer(pairs, tmp_path / "whole")
     whole.load()
-    for name, value in whole.modules.state_dict().items():
-        assert torch.equal(resumed.modules.state_dict()[name], value), name
+    for name, value in whole.steps.modules.state_dict().items():
+        assert torch.equal(resumed.steps.modules.state_dict()[name], value), name
 
 
 def test_the_meta_phase_alone_moves_the_proposal_module(pairs: PairSet, tmp_path: Path) -> None:
     for steps, moves in (("2", True), ("0", False)):
         run = trainer(pairs, tmp_path / steps, f"meta_steps={steps}", "epochs=1")
-        before = [p.detach().clone() for p in run.proposal.parameters()]
-        before_fusion = [p.detach().clone() for p in run.fusion.parameters()]
+        before = [p.detach().clone() for p in run.steps.proposal.parameters()]
+        before_fusion = [p.detach().clone() for p in run.steps.fusion.parameters()]
         list(run.train())
-        moved = any(not torch.equal(o, n) for o, n in zip(before, run.proposal.parameters(), strict=True))
+        moved = any(
+            not torch.equal(o, n) for o, n in zip(before, run.steps.proposal.parameters(), strict=True)
+        )
         assert moved is moves
-        assert not torch.equal(before_fusion[0], next(run.fusion.parameters()))
+        assert not torch.equal(before_fusion[0], next(run.steps.fusion.parameters()))
 
 
 def test_training_lowers_the_losses(pairs: PairSet, tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(pairs: PairSet, tmp_path
     next(records)
     kept = (tmp_path / "state.pt").read_bytes()
     with torch.no_grad():
-        run.fusion.output.weight.fill_(float("nan"))
+        run.steps.fusion.output.weight.fill_(float("nan"))
     with pytest.raises(DivergenceError, match="is not finite in epoch 1; the last state is kept"):
         next(records)
     assert (tmp_path / "state.pt").read_bytes() == kept

@@ -11,9 +11,10 @@ from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.data import Batch
+from refusion.training.losses import LossFactors
 from refusion.training.meta import accumulate_meta_gradient
 
-RATE, FACTOR = 0.05, 0.5
+RATE, FACTORS = 0.05, LossFactors(gradient=0.5)
 
 Modules = tuple[nn.Module, nn.Module, nn.Module]
 
@@ -30,13 +31,13 @@ def modules() -> Modules:
 
 
 def outer_objective(modules: Modules, inner: Batch, outer: Batch) -> Tensor:
-    return transcribed_objective(*modules, inner, outer, learning_rate=RATE, gradient_factor=FACTOR)
+    return transcribed_objective(*modules, inner, outer, learning_rate=RATE, factors=FACTORS)
 
 
 def meta_gradient(modules: Modules, inner: Batch, outer: Batch) -> list[Tensor]:
     proposal = modules[1]
     proposal.zero_grad()
-    result = accumulate_meta_gradient(*modules, inner, outer, learning_rate=RATE, gradient_factor=FACTOR)
+    result = accumulate_meta_gradient(*modules, inner, outer, learning_rate=RATE, factors=FACTORS)
     assert result.reconstruction == pytest.approx(float(outer_objective(modules, inner, outer).detach()))
     return [parameter.grad.clone() for parameter in proposal.parameters()]
 

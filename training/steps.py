@@ -1,0 +1,97 @@
+"""The parameter updates of training: one meta step for P, one fusion + reconstruction step for F and R."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from refusion.models.fusion import FusionModule
+from refusion.models.proposal import LossProposal
+from refusion.models.reconstruction import ReconstructionModule
+from refusion.training.configuration import TrainingConfiguration
+from refusion.training.data import Batch
+from refusion.training.losses import WEIGHTINGS, LossFactors, fusion_loss, reconstruction_loss
+from refusion.training.meta import accumulate_meta_gradient
+
+Average = Callable[[Sequence[Tensor]], None]
+"""Averages tensors in place over all processes of a run."""
+
+
+def average_of_one(_tensors: Sequence[Tensor]) -> None:
+    """The average over the only process there is: the tensors as they are."""
+
+
+class Steps:
+    """F, P and R with their optimisers, and the two kinds of step that move them."""
+
+    def __init__(
+        self,
+        configuration: TrainingConfiguration,
+        *,
+        device: torch.device | str = "cpu",
+        average: Average = average_of_one,
+    ) -> None:
+        self.configuration = configuration
+        self.average = average
+        torch.manual_seed(configuration.seed)
+        self.modules = nn.ModuleDict(
+            {"fusion": FusionModule(), "proposal": LossProposal(), "reconstruction": ReconstructionModule()}
+        )
+        # Channels last: layer norm and 1x1 convolutions then read each pixel once.
+        self.modules.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.fusion = self.modules["fusion"]
+        self.proposal = self.modules["proposal"]
+        self.reconstruction = self.modules["reconstruction"]
+        rate = configuration.learning_rate
+        self.optimizers = {
+            "fusion": torch.optim.Adam(self.fusion.parameters(), lr=rate),
+            "reconstruction": torch.optim.Adam(self.reconstruction.parameters(), lr=rate),
+            # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
+            "proposal": torch.optim.Adam(
+                self.proposal.parameters(), lr=configuration.proposal_step, eps=1e-10
+            ),
+        }
+
+    def meta(self, inner: Batch, outer: Batch, factors: LossFactors, *, move: bool) -> Tensor:
+        """Accumulate one meta gradient for P; with `move`, also take P's step on what has accumulated.
+
+        Returns:
+            (2,): fusion loss of the inner update, reconstruction loss of the outer objective.
+        """
+        result = accumulate_meta_gradient(
+            self.fusion,
+            self.proposal,
+            self.reconstruction,
+            inner,
+            outer,
+            learning_rate=self.configuration.inner_learning_rate,
+            factors=factors,
+        )
+        if move:
+            self.optimizers["proposal"].step()
+            self.optimizers["proposal"].zero_grad()
+        return torch.stack((result.fusion, result.reconstruction))
+
+    def descend(self, batch: Batch, factors: LossFactors) -> Tensor:
+        """One Adam step of F on the fusion loss, P frozen, and one of R on the detached fused image.
+
+        Returns:
+            (4,): fusion loss, reconstruction loss, mean |weight - 0.5| of the intensity and gradient maps.
+        """
+        weighting = WEIGHTINGS.get(self.configuration.loss, self.proposal)
+        with torch.no_grad():
+            weights = weighting(batch.sources)
+        fused = self.fusion(batch.sources)
+        fusion_value = fusion_loss(fused, batch.sources, weights, factors)
+        self._adam_step("fusion", fusion_value)
+        reconstruction_value = reconstruction_loss(self.reconstruction(fused.detach()), batch.targets)
+        self._adam_step("reconstruction", reconstruction_value)
+        spread = [(w - 0.5).abs().mean() for w in weights]
+        return torch.stack((fusion_value.detach(), reconstruction_value.detach(), *spread))
+
+    def _adam_step(self, name: str, loss: Tensor) -> None:
+        self.optimizers[name].zero_grad()
+        loss.backward()
+        self.optimizers[name].step()
