@@ -31,6 +31,14 @@ class TrainingConfiguration:
     meta_accumulation: int = 2
     loss: str = "learned"
     """What weighs the sources in the fusion loss: learned (by P), or the fixed equal or maximum."""
+    structure_factor: float = 0.0
+    """Factor of the SSIM term of the fusion loss (refusion.training.perceptual); 0 as in the paper."""
+    edge_factor: float = 0.0
+    """Factor of the Qabf term, likewise."""
+    information_factor: float = 0.0
+    """Factor of the VIF term, likewise."""
+    difference_factor: float = 0.0
+    """Factor of the SCD term, likewise."""
     validation_pairs: int = 16
     """Pairs held out of training, chosen by the seed."""
     seed: int = 0

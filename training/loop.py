@@ -67,7 +67,14 @@ class Trainer:
     @property
     def factors(self) -> LossFactors:
         """Factors of the fusion loss in this epoch (IJCV 2024, section 3.3)."""
-        return LossFactors(gradient=(self.epoch + 1) / self.configuration.epochs)
+        settings = self.configuration
+        return LossFactors(
+            gradient=(self.epoch + 1) / settings.epochs,
+            structure=settings.structure_factor,
+            edge=settings.edge_factor,
+            information=settings.information_factor,
+            difference=settings.difference_factor,
+        )
 
     def _meta_phase(self) -> dict[str, float]:
         settings = self.configuration

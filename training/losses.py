@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from refusion.models.proposal import LossWeights
+from refusion.training.perceptual import difference_term, edge_term, information_term, structure_term
 
 SOBEL_X = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
@@ -19,6 +20,14 @@ class LossFactors(NamedTuple):
 
     gradient: float | Tensor
     """c: rises from 1 / epochs to 1 over the training (IJCV 2024, section 3.3)."""
+    structure: float = 0.0
+    """Of the SSIM term; this one and those below are no part of the paper, and constant over a run."""
+    edge: float = 0.0
+    """Of the Qabf term."""
+    information: float = 0.0
+    """Of the VIF term."""
+    difference: float = 0.0
+    """Of the SCD term."""
 
 
 def equal_weights(sources: Tensor) -> LossWeights:
@@ -57,6 +66,8 @@ def sobel_magnitude(x: Tensor) -> Tensor:
 def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, factors: LossFactors) -> Tensor:
     """L_F: distance of the fused image to both sources, in intensity and gradient, weighted per pixel.
 
+    Terms whose factor is 0 are not computed; with the gradient factor alone this is the paper's loss.
+
     Args:
         fused: (N, 1, H, W) in [0, 1].
         sources: (N, 2, H, W) in [0, 1], source a first.
@@ -69,7 +80,16 @@ def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, factors: L
     intensity = (weights.intensity * (sources - fused)).square()
     gradient = (weights.gradient * (sobel_magnitude(sources) - sobel_magnitude(fused))).square()
     # The mean is over one source's pixels, so the two sources add up.
-    return 2.0 * (intensity.mean() + factors.gradient * gradient.mean())
+    loss = 2.0 * (intensity.mean() + factors.gradient * gradient.mean())
+    if factors.structure:
+        loss = loss + factors.structure * structure_term(fused, sources, weights.intensity)
+    if factors.edge:
+        loss = loss + factors.edge * edge_term(fused, sources, weights.gradient)
+    if factors.information:
+        loss = loss + factors.information * information_term(fused, sources)
+    if factors.difference:
+        loss = loss + factors.difference * difference_term(fused, sources)
+    return loss
 
 
 def reconstruction_loss(reconstructed: Tensor, sources: Tensor) -> Tensor:
