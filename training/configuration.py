@@ -27,7 +27,9 @@ class TrainingConfiguration:
     inner_learning_rate: float = 1e-3
     """Plain SGD step of the inner update."""
     proposal_step: float = 1e-3
-    """Adam step of P."""
+    """Step size of P."""
+    proposal_optimizer: str = "adam"
+    """How P steps: adam, or normalised (by the largest gradient, as in the paper)."""
     meta_accumulation: int = 2
     loss: str = "learned"
     """What weighs the sources in the fusion loss: learned (by P), or the fixed equal or maximum."""
@@ -78,6 +80,8 @@ class TrainingConfiguration:
                 raise UsageError(f"{key} must be 1 or more, not {getattr(self, key)}")
         if self.loss not in ("learned", "equal", "maximum"):
             raise UsageError(f"loss must be learned, equal or maximum, not {self.loss}")
+        if self.proposal_optimizer not in ("adam", "normalised"):
+            raise UsageError(f"proposal_optimizer must be adam or normalised, not {self.proposal_optimizer}")
         if self.patch_px < 16:
             raise UsageError(f"patch_px must be 16 or more, not {self.patch_px}")
         return self

@@ -12,6 +12,7 @@ one forward-mode pass of F along v, and P is differentiated once: exactly the gr
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,13 @@ from refusion.training.losses import LossFactors, fusion_loss, reconstruction_lo
 
 Parameters = dict[str, Tensor]
 
+Average = Callable[[Sequence[Tensor]], None]
+"""Averages tensors in place over all processes of a run."""
+
+
+def average_of_one(_tensors: Sequence[Tensor]) -> None:
+    """The average over the only process there is: the tensors as they are."""
+
 
 class MetaResult(NamedTuple):
     """Losses of one meta step, as 0-d tensors (not moved off the device)."""
@@ -31,10 +39,11 @@ class MetaResult(NamedTuple):
     reconstruction: Tensor
 
 
-def _descended(module: nn.Module, loss: Tensor, learning_rate: float) -> Parameters:
-    """The module's parameters after one plain SGD step on loss, as leaves that want gradients."""
+def _descended(module: nn.Module, loss: Tensor, learning_rate: float, average: Average) -> Parameters:
+    """The module's parameters after one plain SGD step on the joint loss, as leaves that want gradients."""
     named = dict(module.named_parameters())
     gradients = torch.autograd.grad(loss, list(named.values()))
+    average(gradients)
     return {
         name: (value.detach() - learning_rate * gradient).requires_grad_()
         for (name, value), gradient in zip(named.items(), gradients, strict=True)
@@ -50,8 +59,13 @@ def accumulate_meta_gradient(
     *,
     learning_rate: float,
     factors: LossFactors,
+    average: Average = average_of_one,
 ) -> MetaResult:
     """Add the gradient of the outer objective to the `.grad` of the proposal module's parameters.
+
+    In a run of several processes each gives its own share of the joint mini-batches. What leaves here is then
+    this process' term of P's gradient: its mean over the processes is the joint one. It is linear in what
+    has accumulated, so that one average before P's step does.
 
     Args:
         fusion: F; left unchanged, like reconstruction.
@@ -61,20 +75,25 @@ def accumulate_meta_gradient(
         outer: Another mini-batch, for the outer objective.
         learning_rate: Step of the inner update.
         factors: Factors of the terms of the fusion loss.
+        average: Averages the gradients inside the step over the processes of the run.
+
+    Returns:
+        The losses on this process' share.
     """
     weights = proposal(inner.sources)
     fixed_weights = type(weights)(*(w.detach() for w in weights))
     fused = fusion(inner.sources)
     fusion_value = fusion_loss(fused, inner.sources, fixed_weights, factors)
-    adapted_fusion = _descended(fusion, fusion_value, learning_rate)
+    adapted_fusion = _descended(fusion, fusion_value, learning_rate, average)
     inner_reconstruction = reconstruction_loss(reconstruction(fused.detach()), inner.targets)
-    adapted_reconstruction = _descended(reconstruction, inner_reconstruction, learning_rate)
+    adapted_reconstruction = _descended(reconstruction, inner_reconstruction, learning_rate, average)
 
     outer_fused = functional_call(fusion, adapted_fusion, (outer.sources,))
     frozen = {name: value.detach() for name, value in adapted_reconstruction.items()}
     outer_value = reconstruction_loss(functional_call(reconstruction, frozen, (outer_fused,)), outer.targets)
     names = list(adapted_fusion)
     direction = torch.autograd.grad(outer_value, [adapted_fusion[name] for name in names])
+    average(direction)
 
     with torch.no_grad():
         parameters = {name: value.detach() for name, value in fusion.named_parameters()}

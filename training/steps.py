@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -13,14 +11,8 @@ from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch
 from refusion.training.losses import WEIGHTINGS, LossFactors, fusion_loss, reconstruction_loss
-from refusion.training.meta import accumulate_meta_gradient
-
-Average = Callable[[Sequence[Tensor]], None]
-"""Averages tensors in place over all processes of a run."""
-
-
-def average_of_one(_tensors: Sequence[Tensor]) -> None:
-    """The average over the only process there is: the tensors as they are."""
+from refusion.training.meta import Average, accumulate_meta_gradient, average_of_one
+from refusion.training.normalised import NormalisedDescent
 
 
 class Steps:
@@ -48,17 +40,22 @@ class Steps:
         self.optimizers = {
             "fusion": torch.optim.Adam(self.fusion.parameters(), lr=rate),
             "reconstruction": torch.optim.Adam(self.reconstruction.parameters(), lr=rate),
-            # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
-            "proposal": torch.optim.Adam(
-                self.proposal.parameters(), lr=configuration.proposal_step, eps=1e-10
-            ),
+            "proposal": self._proposal_optimizer(),
         }
 
+    def _proposal_optimizer(self) -> torch.optim.Optimizer:
+        rate = self.configuration.proposal_step
+        if self.configuration.proposal_optimizer == "normalised":
+            return NormalisedDescent(self.proposal.parameters(), lr=rate)
+        # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
+        return torch.optim.Adam(self.proposal.parameters(), lr=rate, eps=1e-10)
+
     def meta(self, inner: Batch, outer: Batch, factors: LossFactors, *, move: bool) -> Tensor:
-        """Accumulate one meta gradient for P; with `move`, also take P's step on what has accumulated.
+        """Accumulate one meta gradient for P; with `move`, also take P's step on the sum since its last one.
 
         Returns:
-            (2,): fusion loss of the inner update, reconstruction loss of the outer objective.
+            (2,), on this process' share: fusion loss of the inner update, reconstruction loss of the outer
+            objective.
         """
         result = accumulate_meta_gradient(
             self.fusion,
@@ -68,9 +65,10 @@ class Steps:
             outer,
             learning_rate=self.configuration.inner_learning_rate,
             factors=factors,
+            average=self.average,
         )
         if move:
-            self.optimizers["proposal"].step()
+            self._step("proposal")
             self.optimizers["proposal"].zero_grad()
         return torch.stack((result.fusion, result.reconstruction))
 
@@ -78,7 +76,8 @@ class Steps:
         """One Adam step of F on the fusion loss, P frozen, and one of R on the detached fused image.
 
         Returns:
-            (4,): fusion loss, reconstruction loss, mean |weight - 0.5| of the intensity and gradient maps.
+            (4,), on this process' share: fusion loss, reconstruction loss, mean |weight - 0.5| of the
+            intensity and gradient maps.
         """
         weighting = WEIGHTINGS.get(self.configuration.loss, self.proposal)
         with torch.no_grad():
@@ -94,4 +93,8 @@ class Steps:
     def _adam_step(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad()
         loss.backward()
+        self._step(name)
+
+    def _step(self, name: str) -> None:
+        self.average([p.grad for p in self.modules[name].parameters() if p.grad is not None])
         self.optimizers[name].step()
