@@ -31,6 +31,12 @@ class TrainingConfiguration:
     proposal_optimizer: str = "adam"
     """How P steps: adam, or normalised (by the largest gradient, as in the paper)."""
     meta_accumulation: int = 2
+    meta_epochs: int = 0
+    """Epochs with a meta phase, from the first; P is frozen after them. 0: all, as in the paper."""
+    reconstruction_every: int = 1
+    """R takes its Adam step on every n-th fusion step: 1 as in the paper; F does not depend on it."""
+    gradient_clip: float = 0.0
+    """Largest gradient norm of a step of F or R; 0: not clipped, as in the paper."""
     loss: str = "learned"
     """What weighs the sources in the fusion loss: learned (by P), or the fixed equal or maximum."""
     structure_factor: float = 0.0
@@ -75,7 +81,7 @@ class TrainingConfiguration:
         Raises:
             UsageError: A setting that no run can start with.
         """
-        for key in ("epochs", "fusion_steps", "batch", "meta_accumulation"):
+        for key in ("epochs", "fusion_steps", "batch", "meta_accumulation", "reconstruction_every"):
             if getattr(self, key) < 1:
                 raise UsageError(f"{key} must be 1 or more, not {getattr(self, key)}")
         if self.loss not in ("learned", "equal", "maximum"):

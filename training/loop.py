@@ -78,7 +78,8 @@ class Trainer:
 
     def _meta_phase(self) -> dict[str, float]:
         settings = self.configuration
-        if settings.meta_steps == 0 or settings.loss != "learned":
+        frozen = settings.meta_epochs and self.epoch >= settings.meta_epochs
+        if settings.meta_steps == 0 or settings.loss != "learned" or frozen:
             return {}
         totals = torch.zeros(2)
         for step in range(settings.meta_steps):
@@ -95,7 +96,8 @@ class Trainer:
         totals = torch.zeros(4)
         for step in range(settings.fusion_steps):
             batch = self._batch(FUSION, self.epoch * settings.fusion_steps + step)
-            totals += self.steps.descend(batch, self.factors)
+            reconstruct = (step + 1) % settings.reconstruction_every == 0
+            totals += self.steps.descend(batch, self.factors, reconstruct=reconstruct)
         fusion, reconstruction, intensity, gradient = (totals / settings.fusion_steps).tolist()
         return {
             "fusion_loss": fusion,

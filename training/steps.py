@@ -72,8 +72,10 @@ class Steps:
             self.optimizers["proposal"].zero_grad()
         return torch.stack((result.fusion, result.reconstruction))
 
-    def descend(self, batch: Batch, factors: LossFactors) -> Tensor:
+    def descend(self, batch: Batch, factors: LossFactors, *, reconstruct: bool = True) -> Tensor:
         """One Adam step of F on the fusion loss, P frozen, and one of R on the detached fused image.
+
+        Without `reconstruct` R is left alone, and the reconstruction loss only measured.
 
         Returns:
             (4,), on this process' share: fusion loss, reconstruction loss, mean |weight - 0.5| of the
@@ -85,16 +87,20 @@ class Steps:
         fused = self.fusion(batch.sources)
         fusion_value = fusion_loss(fused, batch.sources, weights, factors)
         self._adam_step("fusion", fusion_value)
-        reconstruction_value = reconstruction_loss(self.reconstruction(fused.detach()), batch.targets)
-        self._adam_step("reconstruction", reconstruction_value)
+        with torch.set_grad_enabled(reconstruct):
+            reconstruction_value = reconstruction_loss(self.reconstruction(fused.detach()), batch.targets)
+        if reconstruct:
+            self._adam_step("reconstruction", reconstruction_value)
         spread = [(w - 0.5).abs().mean() for w in weights]
         return torch.stack((fusion_value.detach(), reconstruction_value.detach(), *spread))
 
     def _adam_step(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad()
         loss.backward()
-        self._step(name)
+        self._step(name, clip=self.configuration.gradient_clip)
 
-    def _step(self, name: str) -> None:
+    def _step(self, name: str, *, clip: float = 0.0) -> None:
         self.average([p.grad for p in self.modules[name].parameters() if p.grad is not None])
+        if clip:
+            nn.utils.clip_grad_norm_(self.modules[name].parameters(), clip)
         self.optimizers[name].step()

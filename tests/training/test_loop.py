@@ -123,3 +123,29 @@ def test_a_damaged_run_is_refused(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="it is a file, not a folder"):
         next(start_or_resume(Task.ivif, data, tmp_path / "file", SETTINGS, resume=False))
+
+
+def test_the_proposal_module_is_frozen_after_the_meta_epochs(pairs: PairSet, tmp_path: Path) -> None:
+    run = trainer(pairs, tmp_path, "epochs=2", "meta_epochs=1", "gradient_clip=1.0")
+    records = run.train()
+    assert "meta_fusion_loss" in next(records)
+    kept = [p.detach().clone() for p in run.steps.proposal.parameters()]
+    assert "meta_fusion_loss" not in next(records)
+    assert all(torch.equal(o, n) for o, n in zip(kept, run.steps.proposal.parameters(), strict=True))
+
+
+def test_reconstruction_can_learn_on_every_other_step_without_changing_fusion(
+    pairs: PairSet, tmp_path: Path
+) -> None:
+    settings = ("epochs=1", "meta_steps=0", "fusion_steps=2")
+    each = trainer(pairs, tmp_path / "each", *settings)
+    other = trainer(pairs, tmp_path / "other", *settings, "reconstruction_every=2")
+    for run in (each, other):
+        list(run.train())
+    same = [
+        name
+        for name, value in each.steps.modules.state_dict().items()
+        if torch.equal(value, other.steps.modules.state_dict()[name])
+    ]
+    assert all(name in same for name in each.steps.modules.state_dict() if name.startswith("fusion"))
+    assert not any(name in same for name in ("reconstruction.input.weight", "reconstruction.output_a.weight"))
