@@ -3,7 +3,7 @@
 The paper's fusion loss compares single pixels and gradient magnitudes. These terms compare windows: SSIM,
 Qabf, VIF and SCD as refusion.metrics defines them, for mini-batches in [0, 1]. With uniform weights each is
 1 (2 for sums over both sources) minus the metric, except that statistics which a flat patch would leave
-undefined run over the whole mini-batch. The maps that P proposes weigh the sources in the local two.
+undefined run over the whole mini-batch, and VIF is balanced. The maps that P proposes weigh the sources in the local two.
 """
 
 from __future__ import annotations
@@ -76,12 +76,15 @@ def edge_term(fused: Tensor, sources: Tensor, weights: Tensor) -> Tensor:
 def information_term(fused: Tensor, sources: Tensor) -> Tensor:
     """Loss of visual information (VIFp, Sheikh and Bovik 2006) of both sources over a mini-batch.
 
+    The geometric mean of the two, not their sum: the sum is largest for a copy of one source (VIF 1.04
+    against 0.7 of good fusions), and training on it ends there.
+
     Args:
         fused: (N, 1, H, W) in [0, 1], sides of 41 pixels or more.
         sources: (N, 2, H, W) in [0, 1].
 
     Returns:
-        2 minus the VIF summed over both sources, information summed over the mini-batch.
+        2 minus twice the geometric mean of the VIF of both sources, information summed over the mini-batch.
     """
     noise = NOISE_VARIANCE / GRAY_LEVELS**2
     x, y = sources - 0.5, fused - 0.5  # variances near zero mean lose fewer digits
@@ -97,7 +100,8 @@ def information_term(fused: Tensor, sources: Tensor) -> Tensor:
         distortion = (var_y - gain * covariance).clamp(min=0)
         kept = kept + torch.log1p(gain.square() * var_x / (distortion + noise)).sum((0, 2, 3))
         available = available + torch.log1p(var_x / noise).sum((0, 2, 3))
-    return 2 - (kept / (available + MIN_VARIANCE)).sum()
+    fidelity = (kept + MIN_VARIANCE) / (available + MIN_VARIANCE)
+    return 2 - 2 * fidelity.prod().sqrt()
 
 
 def difference_term(fused: Tensor, sources: Tensor) -> Tensor:

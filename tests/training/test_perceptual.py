@@ -57,9 +57,10 @@ def test_edge_term_is_one_minus_qabf_with_the_wrap_of_orientations(planes: np.nd
     )
 
 
-def test_information_term_is_two_minus_vif(planes: np.ndarray) -> None:
+def test_information_term_is_two_minus_balanced_vif(planes: np.ndarray) -> None:
     fused, sources = batch(planes)
-    expected = sum(visual_information_fidelity(source, planes[0]) for source in planes[1:])
+    a, b = (visual_information_fidelity(source, planes[0]) for source in planes[1:])
+    expected = 2 * np.sqrt(a * b)
     assert 2 - float(information_term(fused, sources)) == pytest.approx(expected, rel=2e-3)
 
 
