@@ -1,10 +1,10 @@
-"""Pairs for training: luma planes in memory, mini-batches that depend on (seed, step) alone."""
+"""Pairs for training, and mini-batches that depend on (seed, stream, step) alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from refusion.errors import InputError
-from refusion.files import match_by_stem, read_image
-from refusion.frames import size_text
-from refusion.ops.reference import luma
+from refusion.tasks import Task
+from refusion.training.cache import load_planes
+from refusion.training.layouts import find_pairs
+from refusion.training.planes import Planes, to_fixed_point
+from refusion.training.sampling import draw_crops, generator
 
 
 class Batch(NamedTuple):
@@ -31,62 +33,83 @@ class Batch(NamedTuple):
         return cls(torch.cat((pairs, pairs.flip(1))), torch.cat((pairs, pairs)))
 
 
-@dataclass(frozen=True)
-class PairSet:
-    """Registered pairs of luma planes, float32 (2, H, W) in [0, 1] each, with their names."""
+class PairSource(Protocol):
+    """Where the pairs of mini-batches come from."""
 
-    names: tuple[str, ...]
-    pairs: tuple[NDArray[np.float32], ...]
+    def draw(self, size: int, patch_px: int, seed: tuple[int, ...]) -> Tensor:
+        """Return the pairs of a mini-batch, (size, 2, patch, patch) in [0, 1], fixed by the seed."""
+        ...
+
+
+class PairSet(Sequence[NDArray[np.float32]]):
+    """Registered pairs of luma planes with their names; item i is pair i, float32 (2, H, W) in [0, 1]."""
+
+    def __init__(self, names: Sequence[str], planes: Planes) -> None:
+        self.names = tuple(names)
+        self.planes = planes
+
+    @classmethod
+    def from_arrays(cls, names: Sequence[str], pairs: Sequence[NDArray[np.float32]]) -> PairSet:
+        """Keep pairs, (2, H, W) in [0, 1] each, in memory."""
+        return cls(names, Planes.in_memory([to_fixed_point(pair, one=1) for pair in pairs]))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:  # type: ignore[override]  # no slices
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self.planes.image(index)
 
     def split(self, held_out: int, seed: int) -> tuple[PairSet, PairSet]:
-        """Return (training, validation), the latter with `held_out` pairs chosen by the seed."""
+        """Return (training, validation), the latter with `held_out` pairs chosen by the seed.
+
+        Raises:
+            InputError: No pair would be left for training.
+        """
         if held_out >= len(self.names):
             raise InputError(f"{len(self.names)} pairs are too few to hold {held_out} out for validation")
-        order = np.random.default_rng((seed, 0)).permutation(len(self.names))
+        order = generator(seed, 0).permutation(len(self.names))
         return self._subset(sorted(order[held_out:])), self._subset(sorted(order[:held_out]))
 
     def _subset(self, indices: list[int]) -> PairSet:
-        return PairSet(tuple(self.names[i] for i in indices), tuple(self.pairs[i] for i in indices))
+        return PairSet([self.names[i] for i in indices], self.planes.select(indices))
+
+    def to(self, device: torch.device | str) -> PairSet:
+        """Return the same pairs on a device, where mini-batches are then cut."""
+        return PairSet(self.names, self.planes.to(device))
+
+    def draw(self, size: int, patch_px: int, seed: tuple[int, ...]) -> Tensor:
+        """Draw random patches with random flips and quarter turns, as PairSource says."""
+        return self.planes.crops(draw_crops(generator(*seed), self.planes.sizes, size, patch_px))
 
     def batch(self, size: int, patch_px: int, seed: tuple[int, ...]) -> Batch:
-        """Draw random crops with random flips and quarter turns, fixed by the seed."""
-        random = np.random.default_rng(seed)
-        crops = []
-        for index in random.integers(len(self.pairs), size=size):
-            pair = self.pairs[index]
-            top = random.integers(pair.shape[1] - patch_px + 1)
-            left = random.integers(pair.shape[2] - patch_px + 1)
-            crop = pair[:, top : top + patch_px, left : left + patch_px]
-            crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))
-            crops.append(crop[:, :, ::-1] if random.integers(2) else crop)
-        pairs = torch.from_numpy(np.ascontiguousarray(np.stack(crops)))
-        return Batch.from_pairs(pairs)
+        """Return the mini-batch of a seed, on the device of the pairs."""
+        return Batch.from_pairs(self.draw(size, patch_px, seed))
 
 
-def load_pairs(folder_a: Path, folder_b: Path, patch_px: int) -> PairSet:
-    """Read all pairs of two folders, matched by file stem.
+def load_pairs(data: Path, task: Task, patch_px: int, *, cache: Path | None = None) -> PairSet:
+    """Return all pairs of a task in a data folder.
+
+    Args:
+        data: Folder with one of the layouts of `refusion.training.layouts`.
+        task: What the pairs are for.
+        patch_px: Side of a training patch: no image may be smaller.
+        cache: Folder where decoded images are kept for the next run; None keeps them in memory.
 
     Raises:
-        InputError: Every mistake in the folders at once, a line a file: no partner, unreadable,
-            different sizes, smaller than a patch.
+        InputError: There are no pairs, or every mistake in the folder at once, a line a file: no partner,
+            unreadable, different sizes, smaller than a patch.
+        OutputError: The cache cannot be written.
     """
-    matches = match_by_stem(folder_a, folder_b)
-    names: list[str] = []
-    pairs: list[NDArray[np.float32]] = []
-    mistakes = [f"{path} has no partner of the same name" for path in matches.only_a + matches.only_b]
-    for stem, path_a, path_b in matches.pairs:
-        try:
-            a, b = read_image(path_a), read_image(path_b)
-        except InputError as error:
-            mistakes.append(str(error))
-            continue
-        if a.shape[:2] != b.shape[:2]:
-            mistakes.append(f"{path_a} is {size_text(a)} but {path_b} is {size_text(b)}")
-        elif min(a.shape[:2]) < patch_px:
-            mistakes.append(f"{path_a} is {size_text(a)}, smaller than a patch of {patch_px} pixels")
-        else:
-            names.append(stem)
-            pairs.append(np.stack((luma(a), luma(b))) / np.float32(255))
-    if mistakes:
-        raise InputError("these files cannot be trained on; mend or remove them:\n  " + "\n  ".join(mistakes))
-    return PairSet(tuple(names), tuple(pairs))
+    found = find_pairs(data, task)
+    if not found.pairs:
+        raise InputError(f"no two images in {data} are a pair:\n  " + "\n  ".join(found.mistakes))
+    planes = load_planes(
+        [(pair.a, pair.b) for pair in found.pairs],
+        least_px=patch_px,
+        cache=cache,
+        owner=f"{data.resolve()} {task.name}",
+        mistakes=found.mistakes,
+    )
+    return PairSet([pair.name for pair in found.pairs], planes)

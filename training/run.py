@@ -17,28 +17,6 @@ from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import load_pairs
 from refusion.training.loop import Trainer
 
-# Folder names of the two sources in the layouts that public data sets use, by task.
-SOURCE_FOLDERS = {
-    Task.ivif: (("ir", "vis"), ("ir", "vi"), ("infrared", "visible")),
-    Task.mif: (("pet", "mri"), ("spect", "mri"), ("ct", "mri")),
-    Task.mfif: (("near", "far"),),
-    Task.meif: (("under", "over"),),
-}
-
-
-def source_folders(data: Path, task: Task) -> tuple[Path, Path]:
-    """Return the folders of source a and b in a data folder.
-
-    Raises:
-        InputError: The folder has none of the layouts that the task knows.
-    """
-    layouts = (*SOURCE_FOLDERS[task], ("a", "b"))
-    for a, b in layouts:
-        if (data / a).is_dir() and (data / b).is_dir():
-            return data / a, data / b
-    known = " or ".join(f"{a}/ and {b}/" for a, b in layouts)
-    raise InputError(f"{data} has no folders {known}")
-
 
 def start_or_resume(
     task: Task, data: Path, run: Path, settings: Sequence[str], *, resume: bool
@@ -66,7 +44,7 @@ def start_or_resume(
         configuration = TrainingConfiguration().override(settings)
     if configuration.threads:
         torch.set_num_threads(configuration.threads)
-    pairs = load_pairs(*source_folders(data, task), configuration.patch_px)
+    pairs = load_pairs(data, task, configuration.patch_px)
     training, validation = pairs.split(configuration.validation_pairs, configuration.seed)
     make_folder(run)
     if not resume:

@@ -204,7 +204,9 @@ def test_tasks_without_shipped_weights_say_what_to_give(
         ("export -o new --verify-a folder", "--verify-a and --verify-b go together"),
         ("export -o new --task nope", "there is no task 'nope'"),
         ("train --data folder -o new --task nope", "there is no task 'nope'"),
-        pytest.param("train --data folder -o new", "folder has no folders ir/ and vis/", marks=needs_torch),
+        pytest.param(
+            "train --data folder -o new", "folder holds no pairs for ivif: no folders ir/", marks=needs_torch
+        ),
         pytest.param(
             "train --data folder -o new epochs=x", "epochs takes a value of type int", marks=needs_torch
         ),

@@ -31,7 +31,7 @@ def pairs() -> PairSet:
     planes = random.random(shape).cumsum(axis=2).cumsum(axis=3)
     planes -= planes.min(axis=(2, 3), keepdims=True)
     planes /= planes.max(axis=(2, 3), keepdims=True)
-    return PairSet(tuple(f"{i:02d}" for i in range(12)), tuple(planes.astype(np.float32)))
+    return PairSet.from_arrays([f"{i:02d}" for i in range(12)], list(planes.astype(np.float32)))
 
 
 @pytest.fixture

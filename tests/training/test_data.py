@@ -10,7 +10,6 @@ from refusion import InputError, Task, UsageError
 from refusion.files import write_image
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import PairSet, load_pairs
-from refusion.training.run import source_folders
 
 
 def test_a_batch_holds_each_pair_in_both_orders(pairs: PairSet) -> None:
@@ -35,7 +34,8 @@ def test_validation_pairs_are_held_out(pairs: PairSet) -> None:
         pairs.split(12, seed=0)
 
 
-def test_all_mistakes_of_a_folder_are_reported_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cached", [False, True])
+def test_all_mistakes_of_a_folder_are_reported_at_once(cached: bool, tmp_path: Path) -> None:
     for folder in ("ir", "vis"):
         (tmp_path / folder).mkdir()
         for name, shape in (("good", (40, 40)), ("small", (20, 40)), ("text", (40, 40)), ("size", (40, 40))):
@@ -44,7 +44,7 @@ def test_all_mistakes_of_a_folder_are_reported_at_once(tmp_path: Path) -> None:
     write_image(tmp_path / "vis" / "size.png", np.zeros((50, 40), np.uint8), force=True)
     (tmp_path / "vis" / "text.png").write_text("no image")
     with pytest.raises(InputError) as caught:
-        load_pairs(tmp_path / "ir", tmp_path / "vis", 32)
+        load_pairs(tmp_path, Task.ivif, 32, cache=tmp_path / "cache" if cached else None)
     lines = str(caught.value).splitlines()
     assert len(lines) == 5
     for name, reason in (
@@ -56,12 +56,25 @@ def test_all_mistakes_of_a_folder_are_reported_at_once(tmp_path: Path) -> None:
         assert any(name in line and reason in line for line in lines), name
 
 
-def test_known_layouts_of_data_folders(tmp_path: Path) -> None:
-    for folder in ("infrared", "visible"):
+def test_a_folder_without_a_single_pair(tmp_path: Path) -> None:
+    for name in ("ir/1.png", "vis/2.png"):
+        (tmp_path / name).parent.mkdir()
+        write_image(tmp_path / name, np.zeros((40, 40), np.uint8))
+    with pytest.raises(InputError, match="no two images in .* are a pair:\n.*1.png has no partner"):
+        load_pairs(tmp_path, Task.ivif, 32)
+
+
+def test_pairs_are_the_luma_of_the_files_unrounded(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    images = {"ir": random.integers(256, size=(20, 30)), "vis": random.integers(256, size=(20, 30, 3))}
+    for folder, image in images.items():
         (tmp_path / folder).mkdir()
-    assert source_folders(tmp_path, Task.ivif) == (tmp_path / "infrared", tmp_path / "visible")
-    with pytest.raises(InputError, match=r"has no folders near/ and far/ or a/ and b/"):
-        source_folders(tmp_path, Task.mfif)
+        write_image(tmp_path / folder / "1.png", image.astype(np.uint8))
+    (pair,) = load_pairs(tmp_path, Task.ivif, 16)
+    # Gray levels are exact; luma is kept to a fraction of a gray level.
+    np.testing.assert_array_equal(pair[0], images["ir"].astype(np.float32) / np.float32(255))
+    expected = images["vis"] @ np.array((0.114, 0.587, 0.299)) / 255
+    assert np.abs(pair[1] - expected).max() < 1 / 255 / 400
 
 
 def test_settings_are_overridden_and_checked() -> None:

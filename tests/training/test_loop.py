@@ -77,7 +77,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(pairs: PairSet, tmp_path
 def data(pairs: PairSet, tmp_path: Path) -> Path:
     for index, folder in enumerate(("ir", "vis")):
         (tmp_path / "data" / folder).mkdir(parents=True)
-        for name, pair in zip(pairs.names, pairs.pairs, strict=True):
+        for name, pair in zip(pairs.names, pairs, strict=True):
             write_image(tmp_path / "data" / folder / f"{name}.png", (255 * pair[index]).astype("uint8"))
     return tmp_path / "data"
 
