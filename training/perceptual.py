@@ -2,8 +2,9 @@
 
 The paper's fusion loss compares single pixels and gradient magnitudes. These terms compare windows: SSIM,
 Qabf, VIF and SCD as refusion.metrics defines them, for mini-batches in [0, 1]. With uniform weights each is
-1 (2 for sums over both sources) minus the metric, except that statistics which a flat patch would leave
-undefined run over the whole mini-batch, and VIF is balanced. The maps that P proposes weigh the sources in the local two.
+1 (2 for sums over both sources) minus the metric, except that VIF is balanced and that statistics which a
+flat patch would leave undefined run over the whole mini-batch (of a process). The maps that P proposes weigh
+the sources in the local two.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ GRAY_LEVELS = 255.0
 # Gradients below a hundredth of a gray level have no direction to keep.
 MIN_EDGE = 1e-2 / GRAY_LEVELS
 MIN_VARIANCE = 1e-7
+# In nats over a patch; it only keeps the ratio of a flat patch and its gradient finite.
+MIN_INFORMATION = 1e-2
 
 
 def structure_term(fused: Tensor, sources: Tensor, weights: Tensor) -> Tensor:
@@ -74,17 +77,17 @@ def edge_term(fused: Tensor, sources: Tensor, weights: Tensor) -> Tensor:
 
 
 def information_term(fused: Tensor, sources: Tensor) -> Tensor:
-    """Loss of visual information (VIFp, Sheikh and Bovik 2006) of both sources over a mini-batch.
+    """Loss of visual information (VIFp, Sheikh and Bovik 2006) of both sources.
 
     The geometric mean of the two, not their sum: the sum is largest for a copy of one source (VIF 1.04
-    against 0.7 of good fusions), and training on it ends there.
+    against 0.7 of good fusions), and training on it ends there. Pairs count by the information they have.
 
     Args:
         fused: (N, 1, H, W) in [0, 1], sides of 41 pixels or more.
         sources: (N, 2, H, W) in [0, 1].
 
     Returns:
-        2 minus twice the geometric mean of the VIF of both sources, information summed over the mini-batch.
+        2 minus twice the geometric mean of the VIF of both sources.
     """
     noise = NOISE_VARIANCE / GRAY_LEVELS**2
     x, y = sources - 0.5, fused - 0.5  # variances near zero mean lose fewer digits
@@ -98,10 +101,11 @@ def information_term(fused: Tensor, sources: Tensor) -> Tensor:
         covariance = _blur(x * y, taps) - mean_x * mean_y
         gain = (covariance / (var_x + MIN_VARIANCE)).clamp(min=0)
         distortion = (var_y - gain * covariance).clamp(min=0)
-        kept = kept + torch.log1p(gain.square() * var_x / (distortion + noise)).sum((0, 2, 3))
-        available = available + torch.log1p(var_x / noise).sum((0, 2, 3))
-    fidelity = (kept + MIN_VARIANCE) / (available + MIN_VARIANCE)
-    return 2 - 2 * fidelity.prod().sqrt()
+        kept = kept + torch.log1p(gain.square() * var_x / (distortion + noise)).sum((2, 3))
+        available = available + torch.log1p(var_x / noise).sum((2, 3))
+    fidelity = (kept + MIN_INFORMATION) / (available + MIN_INFORMATION)
+    importance = available.sum(1) + MIN_INFORMATION
+    return 2 - 2 * (importance * fidelity.prod(1).sqrt()).sum() / importance.sum()
 
 
 def difference_term(fused: Tensor, sources: Tensor) -> Tensor:

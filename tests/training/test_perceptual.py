@@ -62,6 +62,12 @@ def test_information_term_is_two_minus_balanced_vif(planes: np.ndarray) -> None:
     a, b = (visual_information_fidelity(source, planes[0]) for source in planes[1:])
     expected = 2 * np.sqrt(a * b)
     assert 2 - float(information_term(fused, sources)) == pytest.approx(expected, rel=2e-3)
+    # Swapped pairs beside it and a flat pair change nothing: the balance is kept pair by pair.
+    flat = torch.full_like(sources, 0.5)
+    value = information_term(
+        torch.cat((fused, fused, flat[:, :1])), torch.cat((sources, sources.flip(1), flat))
+    )
+    assert 2 - float(value) == pytest.approx(expected, rel=2e-3)
 
 
 def test_difference_term_is_two_minus_scd(planes: np.ndarray) -> None:
