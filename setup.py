@@ -69,6 +69,7 @@ setup(
     package_dir={"refusion": "refusion", **MAPPED},
     package_data={
         "refusion": ["py.typed", "*.pyi"],
+        "refusion.training.configurations": ["*.yaml"],
         "refusion.weights": ["*.safetensors", "*.onnx", "*.json"],
     },
     ext_modules=[] if NATIVE == "off" else [Extension("refusion._C", sources=[], optional=NATIVE == "auto")],

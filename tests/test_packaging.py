@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 MAPPED = {"refusion": "refusion", "export": "refusion/export", "training": "refusion/training"}
 MAPPED["benchmarks"] = "refusion/benchmarks"
 NOT_SOURCE = (".*", "build", "dist", "out", "runs", "engines", "__pycache__", "*.egg-info", "*.so")
-OPTIONAL = {"torch", "onnx", "onnxsim", "tensorrt", "tensorrt_rtx", "pycuda"}
+OPTIONAL = {"torch", "onnx", "onnxsim", "tensorrt", "tensorrt_rtx", "pycuda", "yaml", "tensorboard"}
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -106,6 +106,10 @@ def test_wheel_holds_native_module_types_weights_and_licence(wheel: Path, source
     assert {name for name in names if name.startswith("refusion/weights/")} == {
         *weights,
         "refusion/weights/__init__.py",
+    }
+    schedules = {name for name in names if name.endswith(".yaml")}
+    assert schedules == {
+        f"refusion/training/configurations/{task}.yaml" for task in ("ivif", "meif", "mfif", "mif")
     }
     assert [name for name in names if name.endswith("/LICENSE")]
     tops = {name.partition("/")[0] for name in names}

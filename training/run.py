@@ -69,8 +69,8 @@ def _configuration_of(run: Path) -> TrainingConfiguration:
         raise InputError(f"there is no run to resume in {run}")
     record = run / "settings.json"
     try:
-        return TrainingConfiguration(**json.loads(record.read_text())["configuration"]).checked()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return TrainingConfiguration.of_record(json.loads(record.read_text())["configuration"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise InputError(f"{record} is missing or damaged: {error}") from None
 
 

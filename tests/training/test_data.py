@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from refusion import InputError, Task, UsageError
+from refusion import InputError, Task
 from refusion.files import write_image
-from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import PairSet, load_pairs
 
 
@@ -75,17 +74,3 @@ def test_pairs_are_the_luma_of_the_files_unrounded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pair[0], images["ir"].astype(np.float32) / np.float32(255))
     expected = images["vis"] @ np.array((0.114, 0.587, 0.299)) / 255
     assert np.abs(pair[1] - expected).max() < 1 / 255 / 400
-
-
-def test_settings_are_overridden_and_checked() -> None:
-    changed = TrainingConfiguration().override(["epochs=3", "learning_rate=1e-4"])
-    assert (changed.epochs, changed.learning_rate) == (3, 1e-4)
-    for assignment, message in (
-        ("epoch=3", "'epoch=3' is no setting: write key=value, with a key of epochs"),
-        ("epochs", "is no setting"),
-        ("epochs=many", "epochs takes a value of type int, not 'many'"),
-        ("batch=0", "batch must be 1 or more, not 0"),
-        ("patch_px=8", "patch_px must be 16 or more"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            TrainingConfiguration().override([assignment])

@@ -1,0 +1,62 @@
+"""The training schedules, one YAML file a task, and reading such files."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from refusion.errors import InputError, UsageError
+from refusion.tasks import Task
+from refusion.training.configuration import TrainingConfiguration, parsed
+
+FOLDER = Path(__file__).parent
+
+
+def task_file(task: Task) -> Path:
+    """Return the file with the schedule of a task."""
+    return FOLDER / f"{task.name}.yaml"
+
+
+def load_configuration(path: Path) -> TrainingConfiguration:
+    """Read settings from a YAML file; keys that it leaves out keep the defaults of TrainingConfiguration.
+
+    Raises:
+        InputError: There is no such file, or it is not readable.
+        UsageError: It is no YAML mapping, or has keys that are unknown or twice there, or values of a wrong
+            type; one error states all of them, a line each.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        # Nodes instead of values: the texts go through the same strict parser as key=value does (YAML 1.1
+        # itself would take 1e-4 for a text), and each knows its line.
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise UsageError(f"{path} must hold settings, a line each, as in 'epochs: 50'")
+    values: dict[str, Any] = {}
+    mistakes: list[str] = []
+    for key, value in root.value:
+        name, where = str(key.value), f"{path}, line {key.start_mark.line + 1}"
+        if name in values:
+            mistakes.append(f"{where}: {name} is there twice")
+            continue
+        try:
+            scalar = isinstance(value, yaml.ScalarNode)
+            values[name] = parsed(name, value.value if scalar else _source(text, value))
+        except UsageError as error:
+            mistakes.append(f"{where}: {error}")
+    if mistakes:
+        raise UsageError("\n  ".join(mistakes))
+    return dataclasses.replace(TrainingConfiguration(), **values)
+
+
+def _source(text: str, node: yaml.Node) -> str:
+    """Return the source text of a node, on one line."""
+    return " ".join(text[node.start_mark.index : node.end_mark.index].split())
