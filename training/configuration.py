@@ -71,6 +71,8 @@ class TrainingConfiguration:
     """Largest gradient norm of a step of F or R; 0: not clipped, as in the paper."""
     loss: Literal["learned", "equal", "maximum"] = "learned"
     """What weighs the sources in the fusion loss: learned (by P), or the fixed equal or maximum."""
+    balanced_weights: bool = False
+    """Whether P may only say where each source counts, not prefer one everywhere; the paper lets it."""
     structure_factor: NotNegative = 0.0
     """Factor of the SSIM term of the fusion loss (refusion.training.perceptual); 0 as in the paper."""
     edge_factor: NotNegative = 0.0

@@ -47,6 +47,10 @@ def section(manifest: dict[str, Any]) -> str:
         test_set, _, method = name.partition("/")
         cells = " | ".join(f"{values[column]:.3f}" for column in COLUMNS)
         lines.append(f"| {test_set} | {method} | {cells} |")
+    for name, wins in manifest.get("wins", {}).items():
+        test_set, _, method = name.partition("/")
+        counts = ", ".join(f"{metric} {wins[metric]}" for metric in wins if metric != "pairs")
+        lines += ["", f"Pairs of {wins['pairs']} ({test_set}) on which ours is above {method}: {counts}."]
     return "\n".join(lines) + "\n"
 
 

@@ -1,14 +1,17 @@
 """Turns a training run into shipped weights: safetensors, ONNX and a manifest that says where they come from.
 
 python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEXT ...]
-    [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
+    [--data TEXT] [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
+
+EVAL.json is what `refusion eval --json` writes. Where a set has our weights (METHOD "ours") and another
+method, they are also compared pair by pair.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,10 @@ from refusion.models.fusion import FusionModule
 from refusion.tasks import Task
 from refusion.weights import FOLDER, sha256
 
+OURS = "ours"
+GOALS = ("SCD", "VIF", "Qabf", "SSIM")
+"""Metrics that methods are compared by, pair by pair: the others follow contrast alone."""
+
 
 def ship(
     run: Path,
@@ -28,7 +35,8 @@ def ship(
     *,
     summary: str,
     notes: Sequence[str] = (),
-    metrics: dict[str, Any],
+    evaluations: Mapping[str, Any],
+    data: str | None = None,
     state: Path | None = None,
     folder: Path = FOLDER,
 ) -> None:
@@ -39,7 +47,8 @@ def ship(
         task: What it was trained for.
         summary: One line for people.
         notes: What people should know besides: terms of the data, limits.
-        metrics: Mean metrics by test set and method.
+        evaluations: What `refusion eval --json` wrote, by "test set/method".
+        data: The data as people know it; the folder that the run was given if None.
         state: Checkpoint of the run to ship; its last one if None.
         folder: Where to write.
 
@@ -51,6 +60,7 @@ def ship(
     for needed in (state, run / "settings.json"):
         if not needed.is_file():
             raise InputError(f"{needed} is missing: is {run} the folder of a run?")
+    settings = json.loads((run / "settings.json").read_text())
     content = torch.load(state, map_location="cpu", weights_only=True)
     prefix = "fusion."
     module = FusionModule()
@@ -69,10 +79,27 @@ def ship(
             kind: {"name": path.name, "sha256": sha256(path)}
             for kind, path in (("safetensors", safetensors), ("onnx", onnx))
         },
-        "training": {**json.loads((run / "settings.json").read_text()), "epochs_done": content["epoch"]},
-        "metrics": metrics,
+        "training": {**settings, "data": data or settings["data"], "epochs_done": content["epoch"]},
+        "metrics": {name: evaluation["mean"] for name, evaluation in evaluations.items()},
+        "wins": compare_pairs(evaluations),
     }
     (folder / f"{task.name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def compare_pairs(evaluations: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Return for each "test set/other method" on how many pairs ours has the higher metric."""
+    wins = {}
+    for name, other in evaluations.items():
+        test_set, _, method = name.partition("/")
+        ours = evaluations.get(f"{test_set}/{OURS}")
+        if method == OURS or ours is None:
+            continue
+        common = ours["pairs"].keys() & other["pairs"].keys()
+        wins[name] = {"pairs": len(common)} | {
+            metric: sum(ours["pairs"][pair][metric] > other["pairs"][pair][metric] for pair in common)
+            for metric in GOALS
+        }
+    return wins
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,20 +110,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--task", default="ivif")
     parser.add_argument("--state", type=Path, help="checkpoint to ship instead of the run's last")
+    parser.add_argument("--data", help="the training data as people know it")
     parser.add_argument("--summary", required=True)
     parser.add_argument("--notes", nargs="*", default=[])
     parser.add_argument("--metrics", nargs="*", default=[], metavar="NAME=EVAL.json")
     options = parser.parse_args(arguments)
-    metrics = {}
+    evaluations = {}
     for item in options.metrics:
         name, _, path = item.partition("=")
-        metrics[name] = json.loads(Path(path).read_text())["mean"]
+        evaluations[name] = json.loads(Path(path).read_text())
     ship(
         options.run,
         Task.parse(options.task),
         summary=options.summary,
         notes=options.notes,
-        metrics=metrics,
+        evaluations=evaluations,
+        data=options.data,
         state=options.state,
     )
 

@@ -29,7 +29,11 @@ class Steps:
         self.average = average
         torch.manual_seed(configuration.seed)
         self.modules = nn.ModuleDict(
-            {"fusion": FusionModule(), "proposal": LossProposal(), "reconstruction": ReconstructionModule()}
+            {
+                "fusion": FusionModule(),
+                "proposal": LossProposal(balanced=configuration.balanced_weights),
+                "reconstruction": ReconstructionModule(),
+            }
         )
         # Channels last: layer norm and 1x1 convolutions then read each pixel once.
         self.modules.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -97,7 +97,13 @@ def test_a_run_is_started_resumed_and_shipped(data: Path, tmp_path: Path) -> Non
 
     folder = tmp_path / "weights"
     folder.mkdir()
-    ship(run, Task.ivif, summary="a test", metrics={"set/ours": METRICS}, folder=folder)
+    ship(
+        run,
+        Task.ivif,
+        summary="a test",
+        evaluations={"set/ours": {"mean": METRICS, "pairs": {}}},
+        folder=folder,
+    )
     manifest = json.loads((folder / "ivif.json").read_text())
     assert manifest["training"]["epochs_done"] == 3
     assert manifest["training"]["training_pairs"] == 10

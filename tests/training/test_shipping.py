@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import Any
+
+from refusion.training.model_card import COLUMNS, section
+from refusion.training.shipping import compare_pairs
+
+
+def evaluation(*values: float) -> dict[str, Any]:
+    pairs = {f"{number}": dict.fromkeys(COLUMNS, value) for number, value in enumerate(values)}
+    return {"mean": dict.fromkeys(COLUMNS, sum(values) / len(values)), "pairs": pairs}
+
+
+def test_pairs_are_compared_with_every_other_method_of_the_set() -> None:
+    evaluations = {
+        "TNO/ours": evaluation(0.5, 0.6, 0.7),
+        "TNO/average": evaluation(0.4, 0.6, 0.9),
+        "RoadScene/average": evaluation(0.1),
+    }
+    assert compare_pairs(evaluations) == {
+        "TNO/average": {"pairs": 3, "SCD": 1, "VIF": 1, "Qabf": 1, "SSIM": 1}
+    }
+
+
+def test_the_card_states_the_wins() -> None:
+    manifest = {
+        "task": "mfif",
+        "summary": "A test.",
+        "notes": ["A limit."],
+        "training": {
+            "data": "some pairs",
+            "training_pairs": 3,
+            "validation_pairs": ["x"],
+            "epochs_done": 1,
+            "torch": "2",
+            "commit": "abc",
+            "configuration": {"meta_steps": 1, "fusion_steps": 2, "patch_px": 64, "batch": 2, "seed": 0},
+        },
+        "metrics": {"TNO/ours": dict.fromkeys(COLUMNS, 0.5)},
+        "wins": {"TNO/average": {"pairs": 3, "VIF": 1}},
+    }
+    text = section(manifest)
+    assert "Pairs of 3 (TNO) on which ours is above average: VIF 1." in text
+    assert "| TNO | ours | 0.500 |" in text
+    assert "- A limit." in text
