@@ -18,7 +18,7 @@ def test_weights_of_both_sources_sum_to_one() -> None:
     for weights in biased(balanced=False)(torch.rand(2, 2, 16, 16)):
         assert weights.shape == (2, 2, 16, 16)
         assert torch.allclose(weights.sum(1), torch.ones(2, 16, 16))
-        assert float(weights[:, 0].min()) > 0.95
+        assert float(weights[:, 0].mean()) > 0.9
 
 
 def test_balanced_weights_cannot_prefer_one_source_everywhere() -> None:
