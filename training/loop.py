@@ -59,10 +59,10 @@ class Trainer:
         fall = 0.5 * (1 + math.cos(math.pi * self.epoch / settings.epochs))
         rate = settings.final_learning_rate + fall * (settings.learning_rate - settings.final_learning_rate)
         for name in ("fusion", "reconstruction"):
-            self.steps.optimizers[name].param_groups[0]["lr"] = rate
+            self.steps.set_learning_rate(name, rate)
         # P slows down with F: at a constant step its weight maps swing, and F chases them.
         share = rate / settings.learning_rate
-        self.steps.optimizers["proposal"].param_groups[0]["lr"] = share * settings.proposal_step
+        self.steps.set_learning_rate("proposal", share * settings.proposal_step)
 
     @property
     def factors(self) -> LossFactors:

@@ -12,8 +12,6 @@ from torch import Tensor
 from refusion.models.proposal import LossWeights
 from refusion.training.perceptual import difference_term, edge_term, information_term, structure_term
 
-SOBEL_X = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
-
 
 class LossFactors(NamedTuple):
     """Factors of the terms of the fusion loss beside the intensity term."""
@@ -55,7 +53,9 @@ WEIGHTINGS: dict[str, Callable[[Tensor], LossWeights]] = {"equal": equal_weights
 
 def sobel_magnitude(x: Tensor) -> Tensor:
     """`|sobel_x| + |sobel_y|` of each channel of x, (N, C, H, W), with zero padding."""
-    kernel_x = torch.tensor(SOBEL_X, dtype=x.dtype, device=x.device)
+    # Made on the device: constants copied from the host would stall it, and cannot be part of a CUDA graph.
+    offsets = torch.arange(-1, 2, dtype=x.dtype, device=x.device)
+    kernel_x = torch.outer(2 - offsets.abs(), offsets)
     kernels = torch.stack((kernel_x, kernel_x.T)).unsqueeze(1)
     batch, channels, height, width = x.shape
     planes = x.reshape(batch * channels, 1, height, width)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from refusion.models.fusion import FusionModule
-from refusion.models.proposal import LossProposal
+from refusion.models.proposal import LossProposal, LossWeights
 from refusion.models.reconstruction import ReconstructionModule
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch
@@ -16,7 +19,11 @@ from refusion.training.normalised import NormalisedDescent
 
 
 class Steps:
-    """F, P and R with their optimisers, and the two kinds of step that move them."""
+    """F, P and R with their optimisers, and the two kinds of step that move them.
+
+    With precision bfloat16 the modules run in mixed precision in `descend`: losses, optimisers and parameters
+    stay float32. Meta steps are float32 always: forward-mode differentiation knows no mixed precision.
+    """
 
     def __init__(
         self,
@@ -24,8 +31,20 @@ class Steps:
         *,
         device: torch.device | str = "cpu",
         average: Average = average_of_one,
+        capturable: bool = False,
     ) -> None:
+        """Make the modules, fixed by the seed.
+
+        Args:
+            configuration: Settings of the run.
+            device: Where modules and optimisers live, and where mini-batches have to be.
+            average: Averages tensors over the processes of the run, each of which steps on its equal share
+                of the joint mini-batch.
+            capturable: Keep learning rates and step counts on the device, so that a CUDA graph can hold
+                whole steps.
+        """
         self.configuration = configuration
+        self.device = torch.device(device)
         self.average = average
         torch.manual_seed(configuration.seed)
         self.modules = nn.ModuleDict(
@@ -36,23 +55,43 @@ class Steps:
             }
         )
         # Channels last: layer norm and 1x1 convolutions then read each pixel once.
-        self.modules.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.modules.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.fusion = self.modules["fusion"]
         self.proposal = self.modules["proposal"]
         self.reconstruction = self.modules["reconstruction"]
-        rate = configuration.learning_rate
-        self.optimizers = {
-            "fusion": torch.optim.Adam(self.fusion.parameters(), lr=rate),
-            "reconstruction": torch.optim.Adam(self.reconstruction.parameters(), lr=rate),
-            "proposal": self._proposal_optimizer(),
-        }
+        self._forward: dict[str, Callable[[Tensor], Any]] = dict(self.modules)
+        if configuration.compile:
+            self._forward = {name: torch.compile(module) for name, module in self.modules.items()}
+        self.optimizers = self._make_optimizers(capturable)
 
-    def _proposal_optimizer(self) -> torch.optim.Optimizer:
-        rate = self.configuration.proposal_step
-        if self.configuration.proposal_optimizer == "normalised":
-            return NormalisedDescent(self.proposal.parameters(), lr=rate)
-        # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
-        return torch.optim.Adam(self.proposal.parameters(), lr=rate, eps=1e-10)
+    def _make_optimizers(self, capturable: bool) -> dict[str, torch.optim.Optimizer]:
+        settings = self.configuration
+
+        def adam(name: str, rate: float, eps: float = 1e-8) -> torch.optim.Optimizer:
+            parameters = self.modules[name].parameters()
+            return torch.optim.Adam(parameters, lr=on_device(rate), eps=eps, capturable=capturable)
+
+        def on_device(rate: float) -> float | Tensor:
+            return torch.tensor(rate, device=self.device) if capturable else rate
+
+        optimizers = {name: adam(name, settings.learning_rate) for name in ("fusion", "reconstruction")}
+        if settings.proposal_optimizer == "normalised":
+            rate = on_device(settings.proposal_step)
+            optimizers["proposal"] = NormalisedDescent(self.proposal.parameters(), lr=rate)
+        else:
+            # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
+            optimizers["proposal"] = adam("proposal", settings.proposal_step, eps=1e-10)
+        for optimizer in optimizers.values():
+            optimizer.register_load_state_dict_pre_hook(_keep_placement)
+        return optimizers
+
+    def set_learning_rate(self, name: str, rate: float) -> None:
+        """Set the step size of the optimiser of a module: fusion, proposal or reconstruction."""
+        for group in self.optimizers[name].param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
     def meta(self, inner: Batch, outer: Batch, factors: LossFactors, *, move: bool) -> Tensor:
         """Accumulate one meta gradient for P; with `move`, also take P's step on the sum since its last one.
@@ -73,7 +112,8 @@ class Steps:
         )
         if move:
             self._step("proposal")
-            self.optimizers["proposal"].zero_grad()
+            # Zeroed, not dropped: the gradients of the next steps accumulate in the same memory.
+            self.optimizers["proposal"].zero_grad(set_to_none=False)
         return torch.stack((result.fusion, result.reconstruction))
 
     def descend(self, batch: Batch, factors: LossFactors, *, reconstruct: bool = True) -> Tensor:
@@ -85,18 +125,31 @@ class Steps:
             (4,), on this process' share: fusion loss, reconstruction loss, mean |weight - 0.5| of the
             intensity and gradient maps.
         """
-        weighting = WEIGHTINGS.get(self.configuration.loss, self.proposal)
-        with torch.no_grad():
-            weights = weighting(batch.sources)
-        fused = self.fusion(batch.sources)
+        weights = self._weights(batch.sources)
+        fused = self._run("fusion", batch.sources)
         fusion_value = fusion_loss(fused, batch.sources, weights, factors)
         self._adam_step("fusion", fusion_value)
         with torch.set_grad_enabled(reconstruct):
-            reconstruction_value = reconstruction_loss(self.reconstruction(fused.detach()), batch.targets)
+            returned = self._run("reconstruction", fused.detach())
+            reconstruction_value = reconstruction_loss(returned, batch.targets)
         if reconstruct:
             self._adam_step("reconstruction", reconstruction_value)
         spread = [(w - 0.5).abs().mean() for w in weights]
         return torch.stack((fusion_value.detach(), reconstruction_value.detach(), *spread))
+
+    @torch.no_grad()
+    def _weights(self, sources: Tensor) -> LossWeights:
+        fixed = WEIGHTINGS.get(self.configuration.loss)
+        if fixed is not None:
+            return fixed(sources)
+        return LossWeights(*(w.to(sources.dtype) for w in self._run("proposal", sources)))
+
+    def _run(self, name: str, x: Tensor) -> Any:
+        """Run a module on x in the precision of the run; one that returns a tensor returns it in x's type."""
+        mixed = self.configuration.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            y = self._forward[name](x)
+        return y.to(x.dtype) if isinstance(y, Tensor) else y
 
     def _adam_step(self, name: str, loss: Tensor) -> None:
         self.optimizers[name].zero_grad()
@@ -108,3 +161,14 @@ class Steps:
         if clip:
             nn.utils.clip_grad_norm_(self.modules[name].parameters(), clip)
         self.optimizers[name].step()
+
+
+def _keep_placement(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """Let a checkpoint be loaded as this optimiser was made: one of a CPU becomes capturable on a GPU."""
+    groups = []
+    for own, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        rate = float(saved["lr"])
+        lr = torch.full_like(own["lr"], rate) if isinstance(own["lr"], Tensor) else rate
+        kept = {"capturable": own["capturable"]} if "capturable" in own else {}
+        groups.append({**saved, **kept, "lr": lr})
+    return {**state, "param_groups": groups}

@@ -160,3 +160,32 @@ def test_two_processes_with_half_the_batch_equal_one_with_all_of_it() -> None:
         for name in joint.modules:
             for expected, found in zip(values(joint, name), values(half, name), strict=True):
                 torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
+
+
+def test_mixed_precision_keeps_losses_and_parameters_in_float32() -> None:
+    settings = ["patch_px=16", "batch=1"]
+    batch = Batch(*(tensor.float() for tensor in mini_batch(0)))
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        steps = Steps(TrainingConfiguration().override([*settings, f"precision={precision}"]))
+        types = set()
+        steps.fusion.head.register_forward_hook(lambda _m, _i, y, types=types: types.add(y.dtype))
+        losses[precision] = steps.descend(batch, FACTORS)
+        assert types == {getattr(torch, precision)}
+        assert losses[precision].dtype == torch.float32
+        assert all(parameter.dtype == torch.float32 for parameter in steps.modules.parameters())
+    torch.testing.assert_close(losses["bfloat16"], losses["float32"], rtol=0.02, atol=1e-3)
+
+
+def test_a_checkpoint_takes_the_placement_of_the_steps_it_is_loaded_into() -> None:
+    plain = exact_steps("proposal_optimizer=adam")
+    plain.descend(mini_batch(0), FACTORS)
+    state = plain.optimizers["fusion"].state_dict()
+    state["param_groups"] = [
+        {**group, "lr": torch.tensor(3e-4), "capturable": True} for group in state["param_groups"]
+    ]
+    plain.optimizers["fusion"].load_state_dict(state)
+    group = plain.optimizers["fusion"].param_groups[0]
+    assert group["capturable"] is False
+    assert group["lr"] == pytest.approx(3e-4)
+    plain.descend(mini_batch(1), FACTORS)
