@@ -33,8 +33,6 @@ FORMAT = "luma BT.601, 16-bit fixed point, 1"
 
 DECODED_AT_ONCE = 64
 
-OFF = "off"
-
 Sources = Sequence[tuple[Path, ...]]
 """The files of each image: one a plane."""
 
@@ -43,13 +41,6 @@ def default_cache_folder() -> Path:
     """Return the folder of this user for caches (XDG Base Directory Specification)."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "refusion" / "training"
-
-
-def cache_folder(setting: str) -> Path | None:
-    """Return the folder that the setting `cache` names: the user's if it is empty, None if it is off."""
-    if setting == OFF:
-        return None
-    return Path(setting) if setting else default_cache_folder()
 
 
 def load_planes(

@@ -26,6 +26,9 @@ EDGE_SIGMA_PX = 0.7
 SMALLEST_SIGMA_PX = 3.0
 """Parts of a foreground that this blur takes below one half vanish: text and texture have no depth."""
 
+NOISE_SCALE = 8
+"""Pixels of the image to one of the noise that the outline comes from."""
+
 NOISE = 0.004
 """Largest standard deviation of the sensor's noise, of a range of 1."""
 
@@ -57,7 +60,10 @@ def random_foreground(image: Plane, random: np.random.Generator) -> Plane:
     """
     height, width = image.shape
     wavelength_px = random.uniform(0.1, 0.35) * min(height, width)
-    noise = _smoothed(random.standard_normal((height, width), np.float32), wavelength_px)
+    # Made small and enlarged: a blur of so many pixels would be most of the work.
+    small = random.standard_normal((height // NOISE_SCALE + 1, width // NOISE_SCALE + 1), np.float32)
+    small = _smoothed(small, wavelength_px / NOISE_SCALE)
+    noise = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
     objects = _smoothed(image, SMALLEST_SIGMA_PX)
     field = _standardised(noise) + np.float32(random.uniform(-0.8, 0.8)) * _standardised(objects)
     inside = field > np.quantile(field, random.uniform(0.1, 0.9))

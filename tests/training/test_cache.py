@@ -11,7 +11,7 @@ import pytest
 from refusion import InputError, OutputError, Task
 from refusion.files import write_image
 from refusion.training import cache as cache_module
-from refusion.training.cache import cache_folder, default_cache_folder
+from refusion.training.cache import default_cache_folder
 from refusion.training.data import PairSet, load_pairs
 
 
@@ -126,6 +126,3 @@ def test_the_default_folder_follows_the_xdg_specification(monkeypatch: pytest.Mo
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/someone")
     assert default_cache_folder() == Path("/home/someone/.cache/refusion/training")
-    assert cache_folder("") == default_cache_folder()
-    assert cache_folder("somewhere") == Path("somewhere")
-    assert cache_folder("off") is None
