@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from refusion import Fuser
 from refusion.files import write_image
+from refusion.ops.reference import luma
 from refusion.stream.synthetic import SyntheticScene
 from refusion.stream.views import contact_sheet
+from refusion.training.synthetic_exposure import exposure_pair
+from refusion.training.synthetic_focus import focus_pair
 
 FIGURES = Path(__file__).parent / "figures"
 
@@ -25,5 +30,20 @@ def overview() -> None:
     write_image(FIGURES / "overview.png", sheet, force=True)
 
 
+def synthetic_pairs() -> None:
+    """Near and far focus, under- and over-exposure, made from one image of the scene."""
+    image = luma(SyntheticScene(seed=0).pair(0).b)[80:400, 120:480] / np.float32(255)
+    rows = []
+    for seed in (3, 5):
+        made = [
+            *focus_pair(image, np.random.default_rng(seed)),
+            *exposure_pair(image, np.random.default_rng(seed)),
+        ]
+        rows.append([np.rint(255 * plane).astype(np.uint8) for plane in (image, *made)])
+    labels = ("the image", "near focus", "far focus", "under-exposed", "over-exposed")
+    write_image(FIGURES / "synthetic-pairs.png", contact_sheet(rows, labels, tile_width_px=220), force=True)
+
+
 if __name__ == "__main__":
     overview()
+    synthetic_pairs()
