@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from refusion.benchmarks.meta_step import transcribed_objective
+from refusion.benchmarks.transcription import transcribed_objective
 from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal
 from refusion.models.reconstruction import ReconstructionModule
