@@ -33,7 +33,7 @@ def to_fixed_point(values: NDArray[np.float32], *, one: float) -> FixedPoint:
 
 def _to_float(fixed: Tensor) -> Tensor:
     # A tensor as the divisor: by a Python number CUDA multiplies with its reciprocal, and rounds otherwise.
-    one = torch.tensor(float(ONE), device=fixed.device)
+    one = torch.full((), float(ONE), device=fixed.device)
     return (fixed.to(torch.int32) & 0xFFFF).to(torch.float32) / one
 
 
@@ -121,7 +121,7 @@ class Planes:
         start += crops.flips * last * across
         across *= 1 - 2 * crops.flips
         numbers = torch.from_numpy(np.stack((start, heights * widths, down, across)))
-        start_, plane, down_, across_ = numbers.to(device)[:, :, None, None, None]
+        start_, plane, down_, across_ = numbers.to(device, non_blocking=True)[:, :, None, None, None]
         channel = torch.arange(self.channels, device=device)[:, None, None]
         step = torch.arange(crops.patch_px, device=device)
         index = start_ + plane * channel + down_ * step[:, None] + across_ * step
