@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 Plane = NDArray[np.float32]
 
-UNDER_EV = (-3.5, -0.5)
-OVER_EV = (0.5, 3.5)
-"""Exposure in stops relative to the image."""
+UNDER_EV = (-5.0, -0.5)
+OVER_EV = (0.5, 3.0)
+"""Exposure in stops relative to the image, for means about those of MEFB (docs/training-data.md)."""
 
 RANGE_EXPONENT = (1.0, 2.0)
 """Power of the scene's light about its median. A well-exposed image, fused or tone-mapped, has a fraction of

@@ -17,8 +17,9 @@ Plane = NDArray[np.float32]
 
 GAMMA = 2.2
 
-RADIUS_PX = (1.5, 7.0)
-"""Radius of the disc of confusion; each side of the focus has its own."""
+RADIUS_PX = (1.0, 6.0)
+"""Radius of the disc of confusion; each side of the focus has its own. Both sources then differ in sharpness
+about as those of MFIFB do (docs/training-data.md)."""
 
 EDGE_SIGMA_PX = 0.7
 """Softness of the foreground's outline: what the pixel grid alone makes of a sharp one."""
