@@ -28,7 +28,15 @@ Share = Annotated[float, Rule(lambda value: 0 <= value <= 1, "between 0 and 1")]
 SHORT_EPOCH_STEPS = 100
 """Fusion steps that an epoch of a shortened schedule has at least, where the run has as many."""
 
-MACHINE_KEYS = ("device", "compile", "workers", "threads", "checkpoint_minutes", "image_panels_every")
+MACHINE_KEYS = (
+    "device",
+    "compile",
+    "workers",
+    "cache",
+    "threads",
+    "checkpoint_minutes",
+    "image_panels_every",
+)
 """Settings of the machine and of what is written: a resumed run may change them."""
 
 
@@ -100,6 +108,8 @@ class TrainingConfiguration:
     """Whether the steps are compiled by torch.compile."""
     workers: CountOrNone = 0
     """Processes that prepare mini-batches; 0: the training process itself."""
+    cache: str = "auto"
+    """Folder where decoded images are kept for later runs; auto: this user's cache; off: none."""
     threads: CountOrNone = 0
     """PyTorch threads a process; 0 keeps PyTorch's choice."""
     seed: CountOrNone = 0
@@ -196,4 +206,5 @@ _PARSERS: dict[type, Callable[[str], Any]] = {
     bool: {"true": True, "false": False}.get,
     int: _parsed_int,
     float: _parsed_float,
+    str: lambda text: text or None,
 }

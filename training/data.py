@@ -88,11 +88,14 @@ class PairSet(Sequence[NDArray[np.float32]]):
         return Batch.from_pairs(self.draw(size, patch_px, seed))
 
 
-def load_pairs(data: Path, task: Task, patch_px: int, *, cache: Path | None = None) -> PairSet:
-    """Return all pairs of a task in a data folder.
+def load_pairs(
+    data: Path | Sequence[Path], task: Task, patch_px: int, *, cache: Path | None = None
+) -> PairSet:
+    """Return all pairs of a task in a data folder, or in several.
 
     Args:
-        data: Folder with one of the layouts of `refusion.training.layouts`.
+        data: Folder or folders, each with one of the layouts of `refusion.training.layouts`. The pairs of
+            several are called after their folder, too.
         task: What the pairs are for.
         patch_px: Side of a training patch: no image may be smaller.
         cache: Folder where decoded images are kept for the next run; None keeps them in memory.
@@ -102,14 +105,22 @@ def load_pairs(data: Path, task: Task, patch_px: int, *, cache: Path | None = No
             unreadable, different sizes, smaller than a patch.
         OutputError: The cache cannot be written.
     """
-    found = find_pairs(data, task)
-    if not found.pairs:
-        raise InputError(f"no two images in {data} are a pair:\n  " + "\n  ".join(found.mistakes))
+    folders = [data] if isinstance(data, Path) else data
+    groups = [find_pairs(folder, task) for folder in folders]
+    mistakes = [line for found in groups for line in found.mistakes]
+    files = [pair for found in groups for pair in found.pairs]
+    if not files:
+        listed = ", ".join(map(str, folders))
+        raise InputError(f"no two images in {listed} are a pair:\n  " + "\n  ".join(mistakes))
     planes = load_planes(
-        [(pair.a, pair.b) for pair in found.pairs],
+        [(pair.a, pair.b) for pair in files],
         least_px=patch_px,
         cache=cache,
-        owner=f"{data.resolve()} {task.name}",
-        mistakes=found.mistakes,
+        owner=" ".join((*(str(folder.resolve()) for folder in folders), task.name)),
+        mistakes=mistakes,
     )
-    return PairSet([pair.name for pair in found.pairs], planes)
+    prefixes = [f"{folder}/" if len(folders) > 1 else "" for folder in folders]
+    names = [
+        prefix + pair.name for prefix, found in zip(prefixes, groups, strict=True) for pair in found.pairs
+    ]
+    return PairSet(names, planes)

@@ -1,127 +1,265 @@
-"""The training loop: epochs of a meta phase and a fusion + reconstruction phase, resumable at every epoch."""
+"""The training loop: epochs of a meta phase and a fusion + reconstruction phase, resumable at any step."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from refusion.errors import RefusionError, WeightsError
+from refusion.training.batches import BatchLoader
+from refusion.training.checkpoint import first_line, read_state, state_of, write_state
 from refusion.training.configuration import TrainingConfiguration
-from refusion.training.data import Batch, PairSet
-from refusion.training.losses import LossFactors
+from refusion.training.data import Batch, PairSource
+from refusion.training.distributed import ALONE, Processes
+from refusion.training.reports import EpochReport, Observer, Record, StepReport
+from refusion.training.schedule import FUSION, META, PHASES, Schedule
 from refusion.training.steps import Steps
-
-log = logging.getLogger(__name__)
+from refusion.training.validation import Validation
 
 # Streams of random numbers: the seed of a mini-batch is (run seed, stream, step).
-INNER, OUTER, FUSION = 1, 2, 3
+INNER_STREAM, OUTER_STREAM, FUSION_STREAM = 1, 2, 3
+
+LOSSES = {
+    META: ("meta_fusion_loss", "meta_reconstruction_loss"),
+    FUSION: ("fusion_loss", "reconstruction_loss", "intensity_weight_spread", "gradient_weight_spread"),
+}
+
+READ_EVERY = {"cpu": 1, "cuda": 20}
+"""Steps between two looks at the losses: on a GPU each look waits for all work under way."""
+
+STATE, BEST = "state.pt", "best.pt"
 
 
 class DivergenceError(RefusionError):
-    """A loss is NaN or infinite; the state of the epoch before is on disk."""
+    """A loss or a parameter is NaN or infinite; the last good state is on disk."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands; with the modules and optimisers all that a resumed run needs."""
+
+    epoch: int = 0
+    """Epochs done."""
+    phase: str = PHASES[0]
+    step: int = 0
+    """Steps of the phase done."""
+    totals: list[float] = dataclasses.field(default_factory=list)
+    """Sums of the phase's losses over these steps."""
+    record: Record = dataclasses.field(default_factory=dict)
+    """Losses of the phases of this epoch that are done."""
+    best_score: float = 0.0
 
 
 class Trainer:
-    """The schedule: epochs of steps, and the step counters that fix every random draw."""
+    """One run. What it does follows from configuration and data alone: every random draw is fixed by a step's
+    number, so that a resumed run goes on exactly as it would have without the interruption."""
 
-    def __init__(self, configuration: TrainingConfiguration, pairs: PairSet, run: Path) -> None:
-        self.configuration = configuration
-        self.pairs = pairs
+    def __init__(
+        self,
+        configuration: TrainingConfiguration,
+        pairs: PairSource,
+        run: Path,
+        *,
+        workers: int = 0,
+        validation: Validation | None = None,
+        processes: Processes = ALONE,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            configuration: Its settings.
+            pairs: What it trains on.
+            run: Its folder, which is there; state.pt and best.pt are written to it.
+            workers: Processes that cut mini-batches ahead of the training.
+            validation: Measures the fusion module after an epoch; None leaves validation out.
+            processes: The processes that train together.
+            observers: Who hears of its progress; on the first process only.
+        """
+        self.configuration = configuration.fitted()
         self.run = run
-        self.steps = Steps(configuration)
-        self.epoch = 0
-
-    def train(self) -> Iterator[dict[str, float]]:
-        """Run the epochs that are left; yield the losses of each after its checkpoint is on disk."""
-        while self.epoch < self.configuration.epochs:
-            started = time.monotonic()
-            self._set_learning_rates()
-            losses = {**self._meta_phase(), **self._fusion_phase()}
-            bad = [name for name, value in losses.items() if not math.isfinite(value)]
-            if bad:
-                raise DivergenceError(f"{bad[0]} is not finite in epoch {self.epoch}; the last state is kept")
-            self.epoch += 1
-            record = {"epoch": float(self.epoch), **losses, "seconds": time.monotonic() - started}
-            self.save()
-            with (self.run / "losses.jsonl").open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            yield record
-
-    def _set_learning_rates(self) -> None:
-        settings = self.configuration
-        fall = 0.5 * (1 + math.cos(math.pi * self.epoch / settings.epochs))
-        rate = settings.final_learning_rate + fall * (settings.learning_rate - settings.final_learning_rate)
-        for name in ("fusion", "reconstruction"):
-            self.steps.set_learning_rate(name, rate)
-        # P slows down with F: at a constant step its weight maps swing, and F chases them.
-        share = rate / settings.learning_rate
-        self.steps.set_learning_rate("proposal", share * settings.proposal_step)
+        self.validation = validation
+        self.processes = processes
+        self.observers = observers
+        self.schedule = Schedule(self.configuration)
+        self.steps = Steps(self.configuration, device=processes.device, average=processes.average)
+        self.progress = Progress()
+        self._loader = BatchLoader(
+            pairs,
+            size=self.configuration.batch,
+            patch_px=self.configuration.patch_px,
+            seed=self.configuration.seed,
+            workers=workers,
+            device=processes.device,
+            share=(processes.rank, processes.count),
+        )
+        self._saved = time.monotonic()
 
     @property
-    def factors(self) -> LossFactors:
-        """Factors of the fusion loss in this epoch (IJCV 2024, section 3.3)."""
-        settings = self.configuration
-        return LossFactors(
-            gradient=(self.epoch + 1) / settings.epochs,
-            structure=settings.structure_factor,
-            edge=settings.edge_factor,
-            information=settings.information_factor,
-            difference=settings.difference_factor,
+    def position(self) -> int:
+        """Steps done since the start of the run."""
+        at = self.progress
+        return self.schedule.position(at.epoch, at.phase, at.step)
+
+    def train(self) -> Iterator[Record]:
+        """Run the epochs that are left; yield the record of each after its checkpoint is on disk.
+
+        Raises:
+            DivergenceError: A loss or a parameter is not finite.
+            OutputError: A checkpoint cannot be written.
+        """
+        while self.progress.epoch < self.configuration.epochs:
+            started = time.monotonic()
+            for name, rate in self.schedule.rates(self.progress.epoch).items():
+                self.steps.set_learning_rate(name, rate)
+            for phase in PHASES[PHASES.index(self.progress.phase) :]:
+                self._run_phase(phase)
+            yield self._end_epoch(started)
+
+    def _run_phase(self, phase: str) -> None:
+        at = self.progress
+        steps = self.schedule.steps(at.epoch, phase)
+        if at.phase != phase:
+            at.phase, at.step, at.totals = phase, 0, []
+        if not steps:
+            return
+        at.totals = at.totals or [0.0] * len(LOSSES[phase])
+        every = READ_EVERY[self.processes.device.type]
+        unread = torch.zeros(len(LOSSES[phase]), device=self.processes.device)
+        batches = self._loader.batches(self._draws(phase, range(at.step, steps)))
+        first, started = at.step, time.monotonic()
+        while at.step < steps:
+            unread += self._meta(batches, steps) if phase == META else self._descend(batches)
+            at.step += 1
+            if at.step % every and at.step < steps:
+                continue
+            sums = self._read(unread)
+            at.totals = [total + value for total, value in zip(at.totals, sums, strict=True)]
+            self._report(steps, sums, at.step - first, (time.monotonic() - started) / (at.step - first))
+            # P's gradients that wait for its next step are not in a checkpoint.
+            if phase == FUSION or at.step % self.configuration.meta_accumulation == 0:
+                self._save_if_due()
+            unread.zero_()
+            first, started = at.step, time.monotonic()
+        means = [total / steps for total in at.totals]
+        at.record.update(zip(LOSSES[phase], means, strict=True))
+
+    def _draws(self, phase: str, steps: range) -> list[tuple[int, int]]:
+        """Return stream and number of every mini-batch of these steps."""
+        streams = (INNER_STREAM, OUTER_STREAM) if phase == META else (FUSION_STREAM,)
+        numbers = (self.schedule.number(self.progress.epoch, phase, step) for step in steps)
+        return [(stream, number) for number in numbers for stream in streams]
+
+    def _meta(self, batches: Iterator[Batch], steps: int) -> Tensor:
+        at = self.progress
+        # With the last step of a phase P moves in any case, so that nothing waits over the next phase.
+        move = (at.step + 1) % self.configuration.meta_accumulation == 0 or at.step + 1 == steps
+        return self.steps.meta(next(batches), next(batches), self.schedule.factors(at.epoch), move=move)
+
+    def _descend(self, batches: Iterator[Batch]) -> Tensor:
+        at = self.progress
+        reconstruct = (at.step + 1) % self.configuration.reconstruction_every == 0
+        return self.steps.descend(next(batches), self.schedule.factors(at.epoch), reconstruct=reconstruct)
+
+    def _read(self, unread: Tensor) -> list[float]:
+        """Return the sums of losses since the last look, averaged over the processes."""
+        self.processes.average([unread])
+        sums: list[float] = unread.tolist()
+        at = self.progress
+        for name, value in zip(LOSSES[at.phase], sums, strict=True):
+            if not math.isfinite(value):
+                raise self._diverged(f"{name} is not finite")
+        return sums
+
+    def _diverged(self, what: str) -> DivergenceError:
+        at = self.progress
+        return DivergenceError(
+            f"{what} in epoch {at.epoch + 1}, step {at.step} of the {at.phase} phase; the last good state is "
+            f"kept in {self.run}: train again with a lower learning_rate or proposal_step"
         )
 
-    def _meta_phase(self) -> dict[str, float]:
-        settings = self.configuration
-        frozen = settings.meta_epochs and self.epoch >= settings.meta_epochs
-        if settings.meta_steps == 0 or settings.loss != "learned" or frozen:
-            return {}
-        totals = torch.zeros(2)
-        for step in range(settings.meta_steps):
-            number = self.epoch * settings.meta_steps + step
-            move = (step + 1) % settings.meta_accumulation == 0
-            totals += self.steps.meta(
-                self._batch(INNER, number), self._batch(OUTER, number), self.factors, move=move
-            )
-        inner, outer = (totals / settings.meta_steps).tolist()
-        return {"meta_fusion_loss": inner, "meta_reconstruction_loss": outer}
+    def _report(self, steps: int, sums: Sequence[float], count: int, seconds: float) -> None:
+        at = self.progress
+        losses = {name: value / count for name, value in zip(LOSSES[at.phase], sums, strict=True)}
+        report = StepReport(
+            epoch=at.epoch + 1,
+            epochs=self.configuration.epochs,
+            phase=at.phase,
+            step=at.step,
+            steps=steps,
+            position=self.position,
+            losses=losses,
+            rates=self.schedule.rates(at.epoch),
+            seconds=seconds,
+            pairs_per_second=self.configuration.batch * (2 if at.phase == META else 1) / seconds,
+            left=self.schedule.left(at.epoch, at.phase, at.step),
+        )
+        for observer in self.observers:
+            observer.step(report)
 
-    def _fusion_phase(self) -> dict[str, float]:
-        settings = self.configuration
-        totals = torch.zeros(4)
-        for step in range(settings.fusion_steps):
-            batch = self._batch(FUSION, self.epoch * settings.fusion_steps + step)
-            reconstruct = (step + 1) % settings.reconstruction_every == 0
-            totals += self.steps.descend(batch, self.factors, reconstruct=reconstruct)
-        fusion, reconstruction, intensity, gradient = (totals / settings.fusion_steps).tolist()
-        return {
-            "fusion_loss": fusion,
-            "reconstruction_loss": reconstruction,
-            "intensity_weight_spread": intensity,
-            "gradient_weight_spread": gradient,
-        }
+    def _end_epoch(self, started: float) -> Record:
+        at, settings = self.progress, self.configuration
+        self._check_parameters()
+        metrics, validation_started = {}, time.monotonic()
+        if self.validation is not None and self.schedule.validates(at.epoch):
+            metrics = self.validation.metrics(self.steps.fusion)
+        validation_seconds = time.monotonic() - validation_started
+        panels = {}
+        every = settings.image_panels_every
+        if self.validation is not None and every and (at.epoch + 1) % every == 0 and self.observers:
+            panels = self.validation.panels(self.steps.modules)
+        position = self.position
+        record = {"epoch": float(at.epoch + 1), **at.record, **metrics}
+        record["seconds"] = time.monotonic() - started
+        is_best = metrics.get("score", 0.0) > at.best_score
+        best_score = max(at.best_score, metrics.get("score", 0.0))
+        self.progress = Progress(epoch=at.epoch + 1, best_score=best_score)
+        # Observers come first: after a kill before the checkpoint the epoch is repeated, and on resuming they
+        # drop what they wrote of it.
+        report = EpochReport(
+            epochs=settings.epochs,
+            position=position,
+            record=record,
+            validation=metrics,
+            validation_seconds=validation_seconds,
+            panels=panels,
+            left=self.schedule.left(at.epoch + 1, META, 0),
+        )
+        for observer in self.observers:
+            observer.epoch(report)
+        if is_best:
+            self._write(BEST)
+        self.save()
+        return record
 
-    def _batch(self, stream: int, number: int) -> Batch:
-        settings = self.configuration
-        return self.pairs.batch(settings.batch, settings.patch_px, (settings.seed, stream, number))
+    def _check_parameters(self) -> None:
+        # The loss of the last step was finite before the step that may have spoilt the parameters.
+        sums = torch.stack([p.detach().sum() for p in self.steps.modules.parameters()])
+        if not bool(sums.isfinite().all()):
+            raise self._diverged("a parameter is not finite")
+
+    def _save_if_due(self) -> None:
+        due = time.monotonic() - self._saved >= 60 * self.configuration.checkpoint_minutes
+        if self.processes.agree(due):
+            self._check_parameters()
+            self.save()
 
     def save(self) -> None:
-        """Write the whole state, so that a kill at any moment loses at most the current epoch."""
-        state = {
-            "configuration": dataclasses.asdict(self.configuration),
-            "epoch": self.epoch,
-            "modules": self.steps.modules.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.steps.optimizers.items()},
-        }
-        self.run.mkdir(parents=True, exist_ok=True)
-        partial = self.run / "state.pt.partial"
-        torch.save(state, partial)
-        partial.replace(self.run / "state.pt")
+        """Write the whole state to the run folder."""
+        self._write(STATE)
+        self._saved = time.monotonic()
+
+    def _write(self, name: str) -> None:
+        if self.processes.is_first:
+            content = {**state_of(self.steps), **dataclasses.asdict(self.progress)}
+            content["configuration"] = dataclasses.asdict(self.configuration)
+            write_state(self.run / name, content)
 
     def load(self) -> None:
         """Take the state of the run folder up again.
@@ -129,13 +267,11 @@ class Trainer:
         Raises:
             WeightsError: The state is damaged, or of another architecture.
         """
-        path = self.run / "state.pt"
+        path = self.run / STATE
+        state = read_state(path, self.steps)
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            self.steps.modules.load_state_dict(state["modules"])
-            for name, optimizer in self.steps.optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
-            self.epoch = state["epoch"]
-        except Exception as error:  # on damaged bytes the restricted unpickler raises nearly anything
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise WeightsError(f"{path} cannot be resumed from: {reason}") from None
+            fields = dataclasses.fields(Progress)
+            self.progress = Progress(**{field.name: state[field.name] for field in fields})
+            PHASES.index(self.progress.phase)
+        except (KeyError, ValueError) as error:
+            raise WeightsError(f"{path} cannot be resumed from: {first_line(error)}") from None

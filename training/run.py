@@ -2,76 +2,198 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from refusion.errors import InputError, OutputError, UsageError
 from refusion.files import make_folder
+from refusion.metrics.fidelity import MIN_SIDE_PX
 from refusion.tasks import Task
-from refusion.training.configuration import TrainingConfiguration
-from refusion.training.data import load_pairs
-from refusion.training.loop import Trainer
+from refusion.training.batches import resident
+from refusion.training.cache import default_cache_folder
+from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
+from refusion.training.configurations import load_configuration, task_file
+from refusion.training.data import PairSet, load_pairs
+from refusion.training.distributed import Processes, joined_processes
+from refusion.training.loop import STATE, Trainer
+from refusion.training.reports import Observer, Record
+from refusion.training.tracking import LossFile, open_tensorboard
+from refusion.training.validation import Validation
+
+SETTINGS_FILE = "settings.json"
 
 
-def start_or_resume(
-    task: Task, data: Path, run: Path, settings: Sequence[str], *, resume: bool
-) -> Iterator[dict[str, float]]:
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a caller asks for; None is what the run or the task has."""
+
+    run: Path
+    """Folder of the run: settings.json, losses.jsonl, state.pt, best.pt, tensorboard."""
+    task: Task | None = None
+    """What is trained; ivif for a new run."""
+    data: Sequence[Path] = ()
+    """Data folders, joined."""
+    config: Path | None = None
+    """YAML file of settings, instead of the schedule of the task."""
+    settings: Sequence[str] = ()
+    """`key=value`; on resuming only those of the machine."""
+    resume: bool = False
+    """Whether to go on with the run instead of starting one."""
+
+
+def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Iterator[Record]:
     """Train in the run folder; yield the record of each epoch.
 
-    Args:
-        task: What is trained.
-        data: Folder of the data.
-        run: Folder of the run: settings.json, losses.jsonl, state.pt.
-        settings: `key=value` overrides; none with resume, which keeps the run's own.
-        resume: Go on with the run instead of starting one.
+    Under torchrun the processes train together; the first one writes, and it alone calls the observers.
 
     Raises:
-        UsageError, InputError, OutputError: Bad settings, bad data, or a run folder that does not fit.
+        UsageError, InputError, OutputError, WeightsError: Bad settings, bad data, or a run folder that does
+            not fit.
+        DivergenceError: The training went astray.
     """
-    record = run / "settings.json"
-    if resume:
-        if settings:
-            raise UsageError("--resume keeps the settings of the run; leave out " + " ".join(settings))
-        configuration = _configuration_of(run)
-    else:
-        if (run / "state.pt").exists():
-            raise OutputError(f"{run} holds a run already; give --resume to go on with it, or another folder")
-        configuration = TrainingConfiguration().override(settings)
+    before = _recorded(request.run) if request.resume else None
+    plan = _resumed(request, before) if before else _new(request)
+    configuration = plan.configuration
     if configuration.threads:
         torch.set_num_threads(configuration.threads)
-    pairs = load_pairs(data, task, configuration.patch_px)
-    training, validation = pairs.split(configuration.validation_pairs, configuration.seed)
-    make_folder(run)
-    if not resume:
-        content = {
-            "task": task.name,
-            "commit": _commit(),
-            "torch": torch.__version__,
-            "data": str(data),
-            "training_pairs": len(training.names),
-            "validation_pairs": validation.names,
-            "configuration": dataclasses.asdict(configuration),
-        }
-        record.write_text(json.dumps(content, indent=1) + "\n")
-    trainer = Trainer(configuration, training, run)
-    if resume:
-        trainer.load()
-    yield from trainer.train()
+    with joined_processes(configuration.device, configuration.batch) as processes:
+        with processes.first_before_others():
+            pairs = _load(plan)
+        training, held_out = pairs.split(configuration.validation_pairs, configuration.seed)
+        manifest = _manifest(plan, training, held_out)
+        if before:
+            _refuse_other_data(request.run, before, manifest)
+            manifest = {**before, "configuration": manifest["configuration"], "data": manifest["data"]}
+        validation = _validation(held_out, configuration, processes)
+        make_folder(request.run)
+        source = resident(training, processes.device)
+        trainer = Trainer(
+            configuration,
+            source,
+            request.run,
+            # Pairs on a GPU are cut there, by this process.
+            workers=configuration.workers if source is training else 0,
+            validation=validation,
+            processes=processes,
+        )
+        if before:
+            trainer.load()
+        with contextlib.ExitStack() as stack:
+            if processes.is_first:
+                _write_manifest(request.run, manifest)
+                epochs_done, position = trainer.progress.epoch, trainer.position
+                tensorboard = open_tensorboard(request.run, position=position)
+                own: list[Observer] = [LossFile(request.run, epochs_done=epochs_done)]
+                own += [tensorboard] if tensorboard else []
+                for observer in own:
+                    stack.callback(observer.close)
+                trainer.observers = (*own, *observers)
+            if not before:
+                trainer.save()
+            yield from trainer.train()
 
 
-def _configuration_of(run: Path) -> TrainingConfiguration:
-    if not (run / "state.pt").is_file():
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    task: Task
+    data: tuple[Path, ...]
+    configuration: TrainingConfiguration
+
+
+def _new(request: Request) -> _Plan:
+    if (request.run / STATE).exists():
+        raise OutputError(
+            f"{request.run} holds a run already; give --resume to go on with it, or another folder"
+        )
+    if not request.data:
+        raise UsageError("a new run needs data: give --data DIR")
+    task = request.task or Task.ivif
+    configuration = load_configuration(request.config or task_file(task)).override(request.settings)
+    return _Plan(task, tuple(request.data), configuration.fitted())
+
+
+def _recorded(run: Path) -> dict[str, Any]:
+    if not (run / STATE).is_file():
         raise InputError(f"there is no run to resume in {run}")
-    record = run / "settings.json"
+    path = run / SETTINGS_FILE
     try:
-        return TrainingConfiguration.of_record(json.loads(record.read_text())["configuration"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-        raise InputError(f"{record} is missing or damaged: {error}") from None
+        content = json.loads(path.read_text())
+        return {**content, "task": Task.parse(content["task"]).name, "data": [*content["data"]]}
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        raise InputError(f"{path} is missing or damaged: {error}") from None
+
+
+def _resumed(request: Request, before: Mapping[str, Any]) -> _Plan:
+    fixed = [text for text in request.settings if text.partition("=")[0] not in MACHINE_KEYS]
+    if request.config is not None:
+        fixed.insert(0, f"--config {request.config}")
+    if fixed:
+        raise UsageError(
+            f"--resume keeps the settings of the run; leave out {' '.join(fixed)} "
+            f"(what may change: {', '.join(MACHINE_KEYS)})"
+        )
+    task = Task.parse(before["task"])
+    if request.task not in (None, task):
+        raise UsageError(f"{request.run} trains {task.name}; leave out --task {request.task.name}")
+    try:
+        configuration = TrainingConfiguration.of_record(before["configuration"])
+    except (KeyError, AttributeError, UsageError) as error:
+        raise InputError(f"{request.run / SETTINGS_FILE} is missing or damaged: {error}") from None
+    data = tuple(request.data) or tuple(map(Path, before["data"]))
+    return _Plan(task, data, configuration.override(request.settings))
+
+
+def _load(plan: _Plan) -> PairSet:
+    chosen = plan.configuration.cache
+    cache = {"auto": default_cache_folder(), "off": None}.get(chosen, Path(chosen))
+    return load_pairs(plan.data, plan.task, plan.configuration.patch_px, cache=cache)
+
+
+def _manifest(plan: _Plan, training: PairSet, held_out: PairSet) -> dict[str, Any]:
+    return {
+        "task": plan.task.name,
+        "commit": _commit(),
+        "torch": torch.__version__,
+        "data": [str(folder) for folder in plan.data],
+        "training_pairs": len(training.names),
+        "validation_pairs": list(held_out.names),
+        "configuration": dataclasses.asdict(plan.configuration),
+    }
+
+
+def _refuse_other_data(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise InputError unless the pairs are those that the run was started with, as far as is on record."""
+    if any(before.get(key) != now[key] for key in ("training_pairs", "validation_pairs")):
+        raise InputError(
+            f"the data are not those that {run} was started with: {now['training_pairs']} pairs for training "
+            f"in {', '.join(now['data'])}, {before.get('training_pairs')} then, or other names"
+        )
+
+
+def _write_manifest(run: Path, manifest: Mapping[str, Any]) -> None:
+    partial = run / f"{SETTINGS_FILE}.partial"
+    partial.write_text(json.dumps(manifest, indent=1) + "\n")
+    partial.replace(run / SETTINGS_FILE)
+
+
+def _validation(
+    held_out: PairSet, configuration: TrainingConfiguration, processes: Processes
+) -> Validation | None:
+    sizes = zip(held_out.names, held_out.planes.sizes, strict=True)
+    small = [name for name, size in sizes if size.min() < MIN_SIDE_PX]
+    if small:
+        raise InputError(
+            f"validation needs images of at least {MIN_SIDE_PX}x{MIN_SIDE_PX} pixels; smaller: "
+            f"{', '.join(small)} (remove them, or give validation_pairs=0)"
+        )
+    return Validation(held_out, configuration.validation_px, processes) if len(held_out) else None
 
 
 def _commit() -> str | None:

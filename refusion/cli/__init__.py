@@ -18,12 +18,23 @@ def main() -> None:
 
 def export_main() -> None:
     """Entry point of `refusion-export`."""
-    import typer
-
     from refusion.cli.export import export
 
+    _run_alone(export)
+
+
+def train_main() -> None:
+    """Entry point of `python -m refusion.training`."""
+    from refusion.cli.train import train
+
+    _run_alone(train)
+
+
+def _run_alone(command: Callable[..., None]) -> None:
+    import typer
+
     application = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    application.command()(export)
+    application.command()(command)
     _run(application)
 
 

@@ -7,34 +7,58 @@ from typing import Annotated, Optional
 
 import typer
 
-from refusion.cli.options import TaskOption
-
 
 def train(
-    data: Annotated[
-        Path, typer.Option(help="Folder with one folder a source: a and b, or for ivif ir and vis.")
-    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    data: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(
+            help="Folder of pairs, for instance with the folders ir and vis; several are joined. "
+            "--resume has it from the run."
+        ),
+    ] = None,
     settings: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, for instance epochs=100 seed=1."),
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Settings, for instance steps=20 device=cpu seed=1; they count more than the file's.",
+            show_default=False,
+        ),
     ] = None,
-    task: TaskOption = "ivif",
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="ivif, mif, mfif or meif.  [default: ivif]", metavar="TASK", show_default=False),
+    ] = None,
+    config: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="YAML file of settings, in place of the full schedule of the task."),
+    ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the output folder.")
+        bool, typer.Option("--resume", help="Go on with the run in the output folder, exactly where it was.")
     ] = False,
 ) -> None:
-    """Train from scratch; each epoch ends with a checkpoint that --resume takes up."""
+    """Train from scratch by meta-learning; the best weights so far are in best.pt.
+
+    The schedule of a task is made for a GPU; steps=N shortens it to N fusion steps, steps=20 takes minutes on
+    a CPU. Interrupted at any moment, --resume goes on. Several GPUs: torchrun --nproc-per-node N -m
+    refusion.training, with the same options.
+    """
     import importlib.util
 
     from refusion.errors import BackendError
     from refusion.tasks import Task
 
-    chosen = Task.parse(task)
-    if importlib.util.find_spec("torch") is None:
-        raise BackendError("training needs torch: pip install 'refusion[train]'")
-    from refusion.training.run import start_or_resume
+    chosen = Task.parse(task) if task else None
+    for module, package in (("torch", "torch"), ("yaml", "pyyaml")):
+        if importlib.util.find_spec(module) is None:
+            raise BackendError(f"training needs {package}: pip install 'refusion[train]'")
+    from refusion.training.progress import TerminalProgress
+    from refusion.training.run import Request, start_or_resume
 
-    for record in start_or_resume(chosen, data, output, settings or [], resume=resume):
-        values = "  ".join(f"{name} {value:.4g}" for name, value in record.items())
-        print(values, flush=True)
+    request = Request(output, chosen, data or (), config, settings or (), resume)
+    progress = TerminalProgress()
+    try:
+        for _ in start_or_resume(request, [progress]):
+            pass
+    finally:
+        progress.close()

@@ -27,7 +27,7 @@ def one_thread() -> Iterator[None]:
 def pairs() -> PairSet:
     """Twelve small pairs of smooth random planes."""
     random = np.random.default_rng(0)
-    shape = (12, 2, 40, 48)
+    shape = (12, 2, 44, 48)
     planes = random.random(shape).cumsum(axis=2).cumsum(axis=3)
     planes -= planes.min(axis=(2, 3), keepdims=True)
     planes /= planes.max(axis=(2, 3), keepdims=True)

@@ -1,0 +1,60 @@
+"""Checkpoints of a run: written whole or not at all, read without ever running code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from refusion.errors import OutputError, WeightsError
+from refusion.training.steps import Steps
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state; a kill at any moment leaves the old file or the new one.
+
+    Raises:
+        OutputError: It cannot be written; the old file is kept.
+    """
+    # Always the same name: what a kill leaves behind is written over by the next checkpoint.
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise OutputError(f"{path} cannot be written: {reason}") from None
+
+
+def state_of(steps: Steps) -> dict[str, Any]:
+    """Return the state of modules and optimisers."""
+    return {
+        "modules": steps.modules.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in steps.optimizers.items()},
+    }
+
+
+def read_state(path: Path, steps: Steps) -> dict[str, Any]:
+    """Load modules and optimisers from a state; return all of it.
+
+    Raises:
+        WeightsError: The state is damaged, or of another architecture.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        steps.modules.load_state_dict(state["modules"])
+        for name, optimizer in steps.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+    except Exception as error:  # on damaged bytes the restricted unpickler raises nearly anything
+        raise WeightsError(f"{path} cannot be resumed from: {first_line(error)}") from None
+    return state
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
