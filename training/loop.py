@@ -143,7 +143,7 @@ class Trainer:
             at.totals = [total + value for total, value in zip(at.totals, sums, strict=True)]
             self._report(steps, sums, at.step - first, (time.monotonic() - started) / (at.step - first))
             # P's gradients that wait for its next step are not in a checkpoint.
-            if phase == FUSION or at.step % self.configuration.meta_accumulation == 0:
+            if phase == FUSION or at.step == steps or at.step % self.configuration.meta_accumulation == 0:
                 self._save_if_due()
             unread.zero_()
             first, started = at.step, time.monotonic()

@@ -70,7 +70,7 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         manifest = _manifest(plan, training, held_out)
         if before:
             _refuse_other_data(request.run, before, manifest)
-            manifest = {**before, "configuration": manifest["configuration"], "data": manifest["data"]}
+            manifest = {**before, **{key: manifest[key] for key in ("configuration", "data", "data_folders")}}
         validation = _validation(held_out, configuration, processes)
         make_folder(request.run)
         source = resident(training, processes.device)
@@ -125,7 +125,11 @@ def _recorded(run: Path) -> dict[str, Any]:
     path = run / SETTINGS_FILE
     try:
         content = json.loads(path.read_text())
-        return {**content, "task": Task.parse(content["task"]).name, "data": [*content["data"]]}
+        return {
+            **content,
+            "task": Task.parse(content["task"]).name,
+            "data_folders": [*content["data_folders"]],
+        }
     except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(f"{path} is missing or damaged: {error}") from None
 
@@ -146,7 +150,7 @@ def _resumed(request: Request, before: Mapping[str, Any]) -> _Plan:
         configuration = TrainingConfiguration.of_record(before["configuration"])
     except (KeyError, AttributeError, UsageError) as error:
         raise InputError(f"{request.run / SETTINGS_FILE} is missing or damaged: {error}") from None
-    data = tuple(request.data) or tuple(map(Path, before["data"]))
+    data = tuple(request.data) or tuple(map(Path, before["data_folders"]))
     return _Plan(task, data, configuration.override(request.settings))
 
 
@@ -161,7 +165,8 @@ def _manifest(plan: _Plan, training: PairSet, held_out: PairSet) -> dict[str, An
         "task": plan.task.name,
         "commit": _commit(),
         "torch": torch.__version__,
-        "data": [str(folder) for folder in plan.data],
+        "data": ", ".join(map(str, plan.data)),
+        "data_folders": [str(folder) for folder in plan.data],
         "training_pairs": len(training.names),
         "validation_pairs": list(held_out.names),
         "configuration": dataclasses.asdict(plan.configuration),
@@ -173,7 +178,7 @@ def _refuse_other_data(run: Path, before: Mapping[str, Any], now: Mapping[str, A
     if any(before.get(key) != now[key] for key in ("training_pairs", "validation_pairs")):
         raise InputError(
             f"the data are not those that {run} was started with: {now['training_pairs']} pairs for training "
-            f"in {', '.join(now['data'])}, {before.get('training_pairs')} then, or other names"
+            f"in {now['data']}, {before.get('training_pairs')} then, or other names"
         )
 
 

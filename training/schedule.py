@@ -45,6 +45,8 @@ class Schedule:
 
     def left(self, epoch: int, phase: str, step: int) -> dict[str, int]:
         """Return how many meta steps, fusion steps and validations are to come, this step included."""
+        if epoch == self.settings.epochs:
+            return dict.fromkeys((*PHASES, VALIDATION), 0)
         later = range(epoch + 1, self.settings.epochs)
         left = {name: sum(self.steps(e, name) for e in later) for name in PHASES}
         left[phase] += self.steps(epoch, phase) - step

@@ -55,8 +55,8 @@ class Validation:
         """
         processes = self.processes
         sums = torch.zeros(len(METRICS) + 1, dtype=torch.float64)
-        for pair in self.pairs[processes.rank :: processes.count]:
-            values = self._evaluate(fusion, centre_crop(pair, self.longest_px))
+        for index in range(processes.rank, len(self.pairs), processes.count):
+            values = self._evaluate(fusion, centre_crop(self.pairs[index], self.longest_px))
             sums += torch.tensor([*(values[name] for name in METRICS), 1.0], dtype=torch.float64)
         joint = sums.to(processes.device)
         processes.average([joint])

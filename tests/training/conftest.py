@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 import numpy as np
 import torch
 
+from refusion.files import write_image
 from refusion.training.data import Batch, PairSet
 
 
@@ -32,6 +34,16 @@ def pairs() -> PairSet:
     planes -= planes.min(axis=(2, 3), keepdims=True)
     planes /= planes.max(axis=(2, 3), keepdims=True)
     return PairSet.from_arrays([f"{i:02d}" for i in range(12)], list(planes.astype(np.float32)))
+
+
+@pytest.fixture
+def data(pairs: PairSet, tmp_path: Path) -> Path:
+    """The pairs as a data folder with ir and vis."""
+    for index, folder in enumerate(("ir", "vis")):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        for name, pair in zip(pairs.names, pairs, strict=True):
+            write_image(tmp_path / "data" / folder / f"{name}.png", (255 * pair[index]).astype("uint8"))
+    return tmp_path / "data"
 
 
 @pytest.fixture

@@ -1,45 +1,107 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
-from refusion import InputError, OutputError, Task, UsageError, WeightsError
-from refusion.files import write_image
+from refusion import OutputError, WeightsError
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import PairSet
 from refusion.training.loop import DivergenceError, Trainer
-from refusion.training.model_card import COLUMNS, write_card
-from refusion.training.run import start_or_resume
-from refusion.training.shipping import ship
+from refusion.training.reports import EpochReport, Observer, Record, StepReport
+from refusion.training.validation import Validation
 
-SETTINGS = ("epochs=3", "meta_steps=2", "fusion_steps=2", "batch=1", "patch_px=16", "validation_pairs=2")
-
-METRICS = dict.fromkeys(COLUMNS, 0.5)
+SETTINGS = ("epochs=3", "meta_steps=2", "fusion_steps=2", "batch=1", "patch_px=16")
 
 
-def trainer(pairs: PairSet, run: Path, *changes: str) -> Trainer:
-    return Trainer(TrainingConfiguration().override([*SETTINGS, *changes]), pairs, run)
+def trainer(pairs: PairSet, run: Path, *changes: str, observers: Sequence[Observer] = ()) -> Trainer:
+    run.mkdir(exist_ok=True)
+    configuration = TrainingConfiguration().override([*SETTINGS, *changes])
+    return Trainer(configuration, pairs, run, observers=observers)
 
 
-def losses(records: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+def losses(records: Sequence[Record]) -> list[Record]:
     return [{name: v for name, v in record.items() if name != "seconds"} for record in records]
+
+
+class Watcher:
+    """Keeps the reports; may stop the run at a step of the first epoch as a kill would."""
+
+    def __init__(self, cut: tuple[str, int] | None = None) -> None:
+        self.cut = cut
+        self.steps: list[StepReport] = []
+        self.epochs: list[EpochReport] = []
+
+    def step(self, report: StepReport) -> None:
+        self.steps.append(report)
+        if (report.phase, report.step) == self.cut:
+            raise KeyboardInterrupt
+
+    def epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(pairs: PairSet, tmp_path: Path) -> None:
     expected = losses(list(trainer(pairs, tmp_path / "whole").train()))
     cut = trainer(pairs, tmp_path / "cut")
     first = next(cut.train())
-    resumed = trainer(pairs, tmp_path / "cut", "seed=0")
+    resumed = trainer(pairs, tmp_path / "cut")
     resumed.load()
     assert losses([first, *resumed.train()]) == expected
     whole = trainer(pairs, tmp_path / "whole")
     whole.load()
     for name, value in whole.steps.modules.state_dict().items():
         assert torch.equal(resumed.steps.modules.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "normalised"])
+def test_a_run_is_resumed_exactly_at_any_step(optimizer: str, pairs: PairSet, tmp_path: Path) -> None:
+    settings = ("epochs=1", "meta_steps=3", "fusion_steps=2", "checkpoint_minutes=1e-9")
+    settings += (f"proposal_optimizer={optimizer}",)
+    expected = losses(list(trainer(pairs, tmp_path / "whole", *settings).train()))
+    # Between the steps of P, which are every two meta steps, its gradients are no part of a checkpoint.
+    for cut in (("meta", 3), ("fusion", 1), ("fusion", 2)):
+        run = tmp_path / f"{cut[0]}{cut[1]}"
+        with pytest.raises(KeyboardInterrupt):
+            list(trainer(pairs, run, *settings, observers=[Watcher(cut)]).train())
+        watcher = Watcher()
+        resumed = trainer(pairs, run, *settings, observers=[watcher])
+        resumed.load()
+        assert losses(list(resumed.train())) == expected
+        assert (watcher.steps[0].phase, watcher.steps[0].step) == cut
+
+
+def test_a_run_ends_after_its_steps(pairs: PairSet, tmp_path: Path) -> None:
+    watcher = Watcher()
+    run = trainer(pairs, tmp_path, "steps=3", "meta_steps=1", observers=[watcher])
+    assert len(list(run.train())) == 2
+    assert [(report.epoch, report.phase, report.step) for report in watcher.steps] == [
+        (1, "meta", 1),
+        (1, "fusion", 1),
+        (1, "fusion", 2),
+        (2, "meta", 1),
+        (2, "fusion", 1),
+    ]
+    assert [report.position for report in watcher.steps] == [1, 2, 3, 4, 5]
+    assert watcher.steps[0].left == {"meta": 1, "fusion": 3, "validation": 2}
+    assert watcher.steps[-1].left == {"meta": 0, "fusion": 0, "validation": 1}
+
+
+def test_the_best_state_is_kept(pairs: PairSet, tmp_path: Path) -> None:
+    watcher = Watcher()
+    configuration = TrainingConfiguration().override([*SETTINGS, "validation_every=2", "learning_rate=0.5"])
+    run = Trainer(configuration, pairs, tmp_path, validation=Validation(pairs, 48), observers=[watcher])
+    records = list(run.train())
+    assert ["score" in record for record in records] == [False, True, True]
+    best = max(records[1:], key=lambda record: record["score"])
+    for name, epoch in (("state.pt", 3), ("best.pt", best["epoch"])):
+        state = torch.load(tmp_path / name, weights_only=True)
+        assert (state["epoch"], state["best_score"]) == (epoch, best["score"])
 
 
 def test_the_meta_phase_alone_moves_the_proposal_module(pairs: PairSet, tmp_path: Path) -> None:
@@ -68,67 +130,45 @@ def test_a_loss_that_is_not_finite_keeps_the_last_state(pairs: PairSet, tmp_path
     kept = (tmp_path / "state.pt").read_bytes()
     with torch.no_grad():
         run.steps.fusion.output.weight.fill_(float("nan"))
-    with pytest.raises(DivergenceError, match="is not finite in epoch 1; the last state is kept"):
+    with pytest.raises(
+        DivergenceError,
+        match="meta_fusion_loss is not finite in epoch 2, step 1 of the meta phase; the last good",
+    ):
         next(records)
     assert (tmp_path / "state.pt").read_bytes() == kept
 
 
-@pytest.fixture
-def data(pairs: PairSet, tmp_path: Path) -> Path:
-    for index, folder in enumerate(("ir", "vis")):
-        (tmp_path / "data" / folder).mkdir(parents=True)
-        for name, pair in zip(pairs.names, pairs, strict=True):
-            write_image(tmp_path / "data" / folder / f"{name}.png", (255 * pair[index]).astype("uint8"))
-    return tmp_path / "data"
+def test_a_parameter_that_is_not_finite_is_never_saved(pairs: PairSet, tmp_path: Path) -> None:
+    class Spoiler(Watcher):
+        def step(self, report: StepReport) -> None:
+            if report.phase == "fusion" and report.step == report.steps:
+                with torch.no_grad():
+                    run.steps.proposal.input_a.weight.fill_(float("inf"))
+
+    run = trainer(pairs, tmp_path, "checkpoint_minutes=1e-9", observers=[Spoiler()])
+    with pytest.raises(
+        DivergenceError, match="a parameter is not finite in epoch 1, step 2 of the fusion phase"
+    ):
+        next(run.train())
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert (state["phase"], state["step"]) == ("fusion", 1)
+    assert all(bool(value.isfinite().all()) for value in state["modules"].values())
 
 
-def test_a_run_is_started_resumed_and_shipped(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    records = start_or_resume(Task.ivif, data, run, SETTINGS, resume=False)
-    next(records)
-    with pytest.raises(OutputError, match="holds a run already; give --resume"):
-        next(start_or_resume(Task.ivif, data, run, SETTINGS, resume=False))
-    with pytest.raises(UsageError, match="--resume keeps the settings of the run; leave out epochs=3"):
-        next(start_or_resume(Task.ivif, data, run, SETTINGS, resume=True))
-    with pytest.raises(InputError, match="there is no run to resume"):
-        next(start_or_resume(Task.ivif, data, tmp_path / "none", (), resume=True))
-    rest = list(start_or_resume(Task.ivif, data, run, (), resume=True))
-    assert [record["epoch"] for record in rest] == [2, 3]
-
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    ship(
-        run,
-        Task.ivif,
-        summary="a test",
-        evaluations={"set/ours": {"mean": METRICS, "pairs": {}}},
-        folder=folder,
-    )
-    manifest = json.loads((folder / "ivif.json").read_text())
-    assert manifest["training"]["epochs_done"] == 3
-    assert manifest["training"]["training_pairs"] == 10
-    assert {path.name for path in folder.iterdir()} == {"ivif.json", "ivif.onnx", "ivif.safetensors"}
-
-    write_card(folder)
-    card = (folder / "README.md").read_text()
-    assert "3 epochs of 2 meta steps and 2 fusion" in card
-    assert "| set | ours | 0.500 |" in card
-
-
-def test_a_damaged_run_is_refused(data: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    next(start_or_resume(Task.ivif, data, run, SETTINGS, resume=False))
-    state = (run / "state.pt").read_bytes()
+def test_a_damaged_state_is_refused(pairs: PairSet, tmp_path: Path) -> None:
+    trainer(pairs, tmp_path).save()
+    state = (tmp_path / "state.pt").read_bytes()
     for damaged in (b"", state[:-2000], b"junk" * 100):
-        (run / "state.pt").write_bytes(damaged)
+        (tmp_path / "state.pt").write_bytes(damaged)
         with pytest.raises(WeightsError, match="state.pt cannot be resumed from"):
-            next(start_or_resume(Task.ivif, data, run, (), resume=True))
-    (run / "settings.json").write_text('{"configuration": {"epoch": 3}}')
-    with pytest.raises(InputError, match="settings.json is missing or damaged"):
-        next(start_or_resume(Task.ivif, data, run, (), resume=True))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="it is a file, not a folder"):
-        next(start_or_resume(Task.ivif, data, tmp_path / "file", SETTINGS, resume=False))
+            trainer(pairs, tmp_path).load()
+
+
+def test_a_state_that_cannot_be_written_is_one_error(pairs: PairSet, tmp_path: Path) -> None:
+    run = trainer(pairs, tmp_path)
+    (tmp_path / "state.pt.partial").mkdir()
+    with pytest.raises(OutputError, match="state.pt cannot be written: Is a directory"):
+        run.save()
 
 
 def test_the_proposal_module_is_frozen_after_the_meta_epochs(pairs: PairSet, tmp_path: Path) -> None:
