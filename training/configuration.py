@@ -60,6 +60,8 @@ class TrainingConfiguration:
     patch_px: Annotated[int, Rule(lambda value: value >= 16, "16 or more")] = 64
     synthetic: Share = 0.0
     """Share of synthetic pairs in a mini-batch (mfif and meif)."""
+    synthetic_images: str = ""
+    """Folder of images that synthetic pairs are made from; empty: from the real pairs."""
 
     learning_rate: Positive = 1e-3
     """Adam step of F and R at the start; it falls as a half cosine to `final_learning_rate`."""
@@ -206,5 +208,5 @@ _PARSERS: dict[type, Callable[[str], Any]] = {
     bool: {"true": True, "false": False}.get,
     int: _parsed_int,
     float: _parsed_float,
-    str: lambda text: text or None,
+    str: str,
 }

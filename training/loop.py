@@ -17,9 +17,10 @@ from refusion.training.checkpoint import first_line, read_state, state_of, write
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch, PairSource
 from refusion.training.distributed import ALONE, Processes
+from refusion.training.graphs import steps_for
+from refusion.training.meta import average_of_one
 from refusion.training.reports import EpochReport, Observer, Record, StepReport
 from refusion.training.schedule import FUSION, META, PHASES, Schedule
-from refusion.training.steps import Steps
 from refusion.training.validation import Validation
 
 # Streams of random numbers: the seed of a mini-batch is (run seed, stream, step).
@@ -88,7 +89,11 @@ class Trainer:
         self.processes = processes
         self.observers = observers
         self.schedule = Schedule(self.configuration)
-        self.steps = Steps(self.configuration, device=processes.device, average=processes.average)
+        self.steps = steps_for(
+            self.configuration,
+            device=processes.device,
+            average=processes.average if processes.count > 1 else average_of_one,
+        )
         self.progress = Progress()
         self._loader = BatchLoader(
             pairs,

@@ -20,10 +20,11 @@ from refusion.training.batches import resident
 from refusion.training.cache import default_cache_folder
 from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
 from refusion.training.configurations import load_configuration, task_file
-from refusion.training.data import PairSet, load_pairs
+from refusion.training.data import PairSet, PairSource, load_pairs
 from refusion.training.distributed import Processes, joined_processes
 from refusion.training.loop import STATE, Trainer
 from refusion.training.reports import Observer, Record
+from refusion.training.synthetic import with_synthetic
 from refusion.training.tracking import LossFile, open_tensorboard
 from refusion.training.validation import Validation
 
@@ -65,21 +66,20 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         torch.set_num_threads(configuration.threads)
     with joined_processes(configuration.device, configuration.batch) as processes:
         with processes.first_before_others():
-            pairs = _load(plan)
-        training, held_out = pairs.split(configuration.validation_pairs, configuration.seed)
+            training, held_out, source = _load(plan)
         manifest = _manifest(plan, training, held_out)
         if before:
             _refuse_other_data(request.run, before, manifest)
             manifest = {**before, **{key: manifest[key] for key in ("configuration", "data", "data_folders")}}
         validation = _validation(held_out, configuration, processes)
         make_folder(request.run)
-        source = resident(training, processes.device)
+        # Real pairs alone may be on a GPU; they are cut there, by this process.
+        placed = resident(training, processes.device) if source is training else source
         trainer = Trainer(
             configuration,
-            source,
+            placed,
             request.run,
-            # Pairs on a GPU are cut there, by this process.
-            workers=configuration.workers if source is training else 0,
+            workers=configuration.workers if placed is source else 0,
             validation=validation,
             processes=processes,
         )
@@ -154,10 +154,15 @@ def _resumed(request: Request, before: Mapping[str, Any]) -> _Plan:
     return _Plan(task, data, configuration.override(request.settings))
 
 
-def _load(plan: _Plan) -> PairSet:
-    chosen = plan.configuration.cache
-    cache = {"auto": default_cache_folder(), "off": None}.get(chosen, Path(chosen))
-    return load_pairs(plan.data, plan.task, plan.configuration.patch_px, cache=cache)
+def _load(plan: _Plan) -> tuple[PairSet, PairSet, PairSource]:
+    """Return the pairs for training, those held out, and what mini-batches are drawn from."""
+    settings = plan.configuration
+    cache = {"auto": default_cache_folder(), "off": None}.get(settings.cache, Path(settings.cache))
+    pairs = load_pairs(plan.data, plan.task, settings.patch_px, cache=cache)
+    training, held_out = pairs.split(settings.validation_pairs, settings.seed)
+    images = Path(settings.synthetic_images) if settings.synthetic_images else None
+    source = with_synthetic(training, plan.task, settings.synthetic, images, settings.patch_px, cache=cache)
+    return training, held_out, source
 
 
 def _manifest(plan: _Plan, training: PairSet, held_out: PairSet) -> dict[str, Any]:

@@ -169,6 +169,11 @@ def test_folders_of_data_are_joined(data: Path, tmp_path: Path) -> None:
     assert settings["data"] == f"{data}, {data}"
 
 
+def test_synthetic_pairs_are_for_the_tasks_that_have_them(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="synthetic pairs are made for .*, not for ivif"):
+        first_record(new(data, tmp_path / "run", "synthetic=0.5"))
+
+
 def comparable(run: Path) -> list[Record]:
     lines = (run / "losses.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
