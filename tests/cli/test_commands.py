@@ -103,7 +103,8 @@ def test_export_writes_a_model_that_fuse_takes(
 
 def test_train_goes_on_where_it_stopped(cli: Command, folders: tuple[Path, Path]) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
-    settings = "epochs=1 meta_steps=1 meta_accumulation=1 fusion_steps=1 batch=1 patch_px=16 validation_pairs=1 cache=off"
+    settings = "epochs=1 meta_steps=1 meta_accumulation=1 fusion_steps=1 batch=1 patch_px=16"
+    settings += " validation_pairs=1 cache=off"
     outcome = cli("train", "--data", ".", "-o", "run", *settings.split(), "threads=1")
     assert outcome.status == 0, outcome.err
     assert outcome.out.startswith("epoch 1/1  ")
