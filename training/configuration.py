@@ -58,6 +58,10 @@ class TrainingConfiguration:
     batch: Count = 4
     """Pairs a mini-batch over all processes, before it is doubled with swapped sources."""
     patch_px: Annotated[int, Rule(lambda value: value >= 16, "16 or more")] = 64
+    photometric: NotNegative = 0.0
+    """Strength of random gamma, contrast and brightness of each source; 0 as in the paper, 1 is strong."""
+    zoom_out: Share = 0.0
+    """Share of mini-batches drawn at twice the side and halved: finer detail; 0 as in the paper."""
     synthetic: Share = 0.0
     """Share of synthetic pairs in a mini-batch (mfif and meif)."""
     synthetic_images: str = ""

@@ -27,6 +27,7 @@ from refusion.training.reports import Observer, Record
 from refusion.training.synthetic import with_synthetic
 from refusion.training.tracking import LossFile, open_tensorboard
 from refusion.training.validation import Validation
+from refusion.training.variation import with_variation
 
 SETTINGS_FILE = "settings.json"
 
@@ -77,7 +78,7 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         placed = resident(training, processes.device) if source is training else source
         trainer = Trainer(
             configuration,
-            placed,
+            with_variation(placed, photometric=configuration.photometric, zoom_out=configuration.zoom_out),
             request.run,
             workers=configuration.workers if placed is source else 0,
             validation=validation,
@@ -158,7 +159,8 @@ def _load(plan: _Plan) -> tuple[PairSet, PairSet, PairSource]:
     """Return the pairs for training, those held out, and what mini-batches are drawn from."""
     settings = plan.configuration
     cache = {"auto": default_cache_folder(), "off": None}.get(settings.cache, Path(settings.cache))
-    pairs = load_pairs(plan.data, plan.task, settings.patch_px, cache=cache)
+    drawn_px = settings.patch_px * (2 if settings.zoom_out else 1)
+    pairs = load_pairs(plan.data, plan.task, drawn_px, cache=cache)
     training, held_out = pairs.split(settings.validation_pairs, settings.seed)
     images = Path(settings.synthetic_images) if settings.synthetic_images else None
     source = with_synthetic(training, plan.task, settings.synthetic, images, settings.patch_px, cache=cache)
