@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from refusion.errors import OutputError, WeightsError
+from refusion.models.checkpoints import load_fusion
 from refusion.training.steps import Steps
 
 
@@ -53,6 +54,26 @@ def read_state(path: Path, steps: Steps) -> dict[str, Any]:
     except Exception as error:  # on damaged bytes the restricted unpickler raises nearly anything
         raise WeightsError(f"{path} cannot be resumed from: {first_line(error)}") from None
     return state
+
+
+def start_from(path: Path, steps: Steps) -> None:
+    """Load modules alone, for a new run that goes on from another's weights.
+
+    Args:
+        path: A run's state.pt or best.pt (all modules), or fusion weights as refusion ships them
+            (`.safetensors`: the fusion module; the others start afresh).
+        steps: Whose modules are set.
+
+    Raises:
+        WeightsError: The file is damaged, or of another architecture.
+    """
+    if path.suffix == ".safetensors":
+        steps.fusion.load_state_dict(load_fusion(path).state_dict())
+        return
+    try:
+        steps.modules.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["modules"])
+    except Exception as error:  # as in read_state
+        raise WeightsError(f"{path} cannot be started from: {first_line(error)}") from None
 
 
 def first_line(error: Exception) -> str:

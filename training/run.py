@@ -18,6 +18,7 @@ from refusion.metrics.fidelity import MIN_SIDE_PX
 from refusion.tasks import Task
 from refusion.training.batches import resident
 from refusion.training.cache import default_cache_folder
+from refusion.training.checkpoint import start_from
 from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
 from refusion.training.configurations import load_configuration, task_file
 from refusion.training.data import PairSet, PairSource, load_pairs
@@ -28,6 +29,7 @@ from refusion.training.synthetic import with_synthetic
 from refusion.training.tracking import LossFile, open_tensorboard
 from refusion.training.validation import Validation
 from refusion.training.variation import with_variation
+from refusion.weights import sha256
 
 SETTINGS_FILE = "settings.json"
 
@@ -48,6 +50,8 @@ class Request:
     """`key=value`; on resuming only those of the machine."""
     resume: bool = False
     """Whether to go on with the run instead of starting one."""
+    start_from: Path | None = None
+    """Weights that a new run starts from, see `refusion.training.checkpoint.start_from`."""
 
 
 def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Iterator[Record]:
@@ -69,6 +73,8 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         with processes.first_before_others():
             training, held_out, source = _load(plan)
         manifest = _manifest(plan, training, held_out)
+        if request.start_from is not None:
+            manifest["started_from"] = _identity(request.start_from)
         if before:
             _refuse_other_data(request.run, before, manifest)
             manifest = {**before, **{key: manifest[key] for key in ("configuration", "data", "data_folders")}}
@@ -97,6 +103,8 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
                     stack.callback(observer.close)
                 trainer.observers = (*own, *observers)
             if not before:
+                if request.start_from is not None:
+                    start_from(request.start_from, trainer.steps)
                 trainer.save()
             yield from trainer.train()
 
@@ -136,6 +144,8 @@ def _recorded(run: Path) -> dict[str, Any]:
 
 
 def _resumed(request: Request, before: Mapping[str, Any]) -> _Plan:
+    if request.start_from is not None:
+        raise UsageError("--resume has the weights of the run; leave out --start-from")
     fixed = [text for text in request.settings if text.partition("=")[0] not in MACHINE_KEYS]
     if request.config is not None:
         fixed.insert(0, f"--config {request.config}")
@@ -178,6 +188,12 @@ def _manifest(plan: _Plan, training: PairSet, held_out: PairSet) -> dict[str, An
         "validation_pairs": list(held_out.names),
         "configuration": dataclasses.asdict(plan.configuration),
     }
+
+
+def _identity(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise InputError(f"there is no file {path} to start from")
+    return {"name": path.name, "sha256": sha256(path)}
 
 
 def _refuse_other_data(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

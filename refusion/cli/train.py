@@ -33,6 +33,12 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Option(help="YAML file of settings, in place of the full schedule of the task."),
     ] = None,
+    start_from: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="Weights that a new run goes on from: a run's state.pt or best.pt, or a .safetensors file."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder, exactly where it was.")
     ] = False,
@@ -55,7 +61,7 @@ def train(
     from refusion.training.progress import TerminalProgress
     from refusion.training.run import Request, start_or_resume
 
-    request = Request(output, chosen, data or (), config, settings or (), resume)
+    request = Request(output, chosen, data or (), config, settings or (), resume, start_from)
     progress = TerminalProgress()
     try:
         for _ in start_or_resume(request, [progress]):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ import torch
 
 from refusion import InputError, OutputError, Task, UsageError, WeightsError
 from refusion.files import read_image, write_image
+from refusion.models.checkpoints import save_fusion
+from refusion.models.fusion import FusionModule
 from refusion.training.model_card import COLUMNS, write_card
 from refusion.training.reports import Record
 from refusion.training.run import Request, start_or_resume
@@ -217,3 +220,42 @@ def test_progress_is_a_line_an_epoch_and_says_the_time_left(data: Path, tmp_path
     assert first.endswith(" left")
     assert second.endswith(", 0 s left")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("suffix", ["state.pt", "safetensors"])
+def test_a_run_goes_on_from_the_weights_of_another(suffix: str, data: Path, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first_record(new(data, first))
+    weights = first / "state.pt"
+    before = torch.load(weights, weights_only=True)["modules"]
+    if suffix == "safetensors":
+        module = FusionModule()
+        module.load_state_dict(
+            {name.removeprefix("fusion."): v for name, v in before.items() if name.startswith("fusion.")}
+        )
+        weights = tmp_path / "fusion.safetensors"
+        save_fusion(module, weights, task="ivif")
+    request = dataclasses.replace(
+        new(data, tmp_path / "second", "learning_rate=1e-12", "final_learning_rate=1e-12", "epochs=1"),
+        start_from=weights,
+    )
+    list(start_or_resume(request))
+    after = torch.load(tmp_path / "second" / "state.pt", weights_only=True)["modules"]
+    assert torch.allclose(after["fusion.output.weight"], before["fusion.output.weight"], atol=1e-8)
+    name = "reconstruction.input.weight"
+    assert torch.allclose(after[name], before[name], atol=1e-8) is (suffix == "state.pt")
+    settings = json.loads((tmp_path / "second" / "settings.json").read_text())
+    assert settings["started_from"]["name"] == weights.name
+
+
+def test_weights_to_start_from_must_be_there_and_whole(data: Path, tmp_path: Path) -> None:
+    missing = dataclasses.replace(new(data, tmp_path / "run"), start_from=tmp_path / "none.pt")
+    with pytest.raises(InputError, match=r"there is no file .*none.pt to start from"):
+        list(start_or_resume(missing))
+    junk = tmp_path / "junk.pt"
+    junk.write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"junk.pt cannot be started from"):
+        list(start_or_resume(dataclasses.replace(missing, start_from=junk)))
+    first_record(new(data, tmp_path / "other"))
+    with pytest.raises(UsageError, match="leave out --start-from"):
+        list(start_or_resume(Request(tmp_path / "other", resume=True, start_from=junk)))
