@@ -51,10 +51,8 @@ TRANSCRIPTION = "transcription"
 
 VARIANTS = {
     "ours": Variant("ours"),
-    "tf32": Variant("ours, TF32"),
     "bfloat16": Variant("ours, bfloat16", ("precision=bfloat16",)),
     "graph": Variant("ours, CUDA graph", graphed=True),
-    "graph-tf32": Variant("ours, CUDA graph, TF32", graphed=True),
     "graph-bfloat16": Variant("ours, CUDA graph, bfloat16", ("precision=bfloat16",), graphed=True),
     "graph-compile": Variant("ours, CUDA graph, compiled", ("compile=true",), graphed=True),
     "graph-compile-bfloat16": Variant(
@@ -80,7 +78,6 @@ def measure(name: str, kind: str, patch_px: int, batch: int, repeats: int, devic
         Batch.from_pairs(torch.rand(batch, 2, patch_px, patch_px, generator=generator).to(device))
         for _ in range(2)
     )
-    allow_tf32(name.endswith("tf32"))
     step, graphed = _step_of(name, kind, inner, outer, device)
 
     def wait() -> None:
@@ -99,12 +96,6 @@ def measure(name: str, kind: str, patch_px: int, batch: int, repeats: int, devic
         times_ms.append((time.perf_counter_ns() - start_ns) / 1e6 / STEPS_AT_ONCE[device])
     peak = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else peak_resident_mib()
     return Measurement(statistics.median(times_ms), peak, None if graphed is None else graphed.captured)
-
-
-def allow_tf32(allowed: bool) -> None:
-    """Let a GPU compute float32 products with 10 bits of mantissa, or not."""
-    torch.backends.cuda.matmul.allow_tf32 = allowed
-    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def _step_of(
@@ -158,25 +149,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options.variants or (["ours"] if options.device == "cpu" else list(VARIANTS))
     names = {TRANSCRIPTION: "transcription, second-order graph", **{n: VARIANTS[n].title for n in chosen}}
     print_facts(facts)
-    results: dict[str, dict[str, dict[str, object]]] = {}
+    results: dict[str, dict[str, Measurement]] = {}
     for kind, title in KINDS.items():
         results[kind] = {}
         print(
             f"| {title}, patch {options.patch}, batch {options.batch} | ms, p50 | times faster | peak MiB |"
         )
         print("|---|---|---|---|")
-        baseline_ms = None
         for name, what in names.items():
             found = _in_a_process(name, kind, options)
             if isinstance(found, str):
                 print(f"| {what} | failed: {found} | | |", flush=True)
                 continue
-            baseline_ms = baseline_ms or found.median_ms
-            results[kind][name] = found._asdict()
+            results[kind][name] = found
             what += " (not captured)" if found.captured is False else ""
-            ratio = baseline_ms / found.median_ms
-            print(f"| {what} | {found.median_ms:.1f} | {ratio:.1f} | {found.peak_mib:.0f} |", flush=True)
-    write_report(options.json, facts, patch_px=options.patch, batch=options.batch, steps=results)
+            baseline = results[kind].get(TRANSCRIPTION)
+            ratio = f"{baseline.median_ms / found.median_ms:.1f}" if baseline else "-"
+            print(f"| {what} | {found.median_ms:.1f} | {ratio} | {found.peak_mib:.0f} |", flush=True)
+    found_by_kind = {
+        kind: {name: m._asdict() for name, m in found.items()} for kind, found in results.items()
+    }
+    write_report(options.json, facts, patch_px=options.patch, batch=options.batch, steps=found_by_kind)
 
 
 def _in_a_process(name: str, kind: str, options: argparse.Namespace) -> Measurement | str:

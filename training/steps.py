@@ -22,7 +22,8 @@ class Steps:
     """F, P and R with their optimisers, and the two kinds of step that move them.
 
     With precision bfloat16 the modules run in mixed precision in `descend`: losses, optimisers and parameters
-    stay float32. Meta steps are float32 always: forward-mode differentiation knows no mixed precision.
+    stay float32. Meta steps are float32 always, for forward-mode differentiation knows no mixed precision; on
+    a GPU their products then round inputs to TF32.
     """
 
     def __init__(
@@ -46,6 +47,10 @@ class Steps:
         self.configuration = configuration
         self.device = torch.device(device)
         self.average = average
+        if self.device.type == "cuda":
+            # By default PyTorch rounds to TF32 in convolutions, whatever the precision asked for.
+            rounded = configuration.precision != "float32"
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
         torch.manual_seed(configuration.seed)
         self.modules = nn.ModuleDict(
             {
