@@ -35,6 +35,7 @@ MACHINE_KEYS = (
     "cache",
     "threads",
     "checkpoint_minutes",
+    "stop_after_minutes",
     "image_panels_every",
 )
 """Settings of the machine and of what is written: a resumed run may change them."""
@@ -106,6 +107,8 @@ class TrainingConfiguration:
     """Epochs between two image panels in TensorBoard; 0: none."""
     checkpoint_minutes: Positive = 10.0
     """Minutes between two checkpoints within an epoch; each epoch ends with one."""
+    stop_after_minutes: NotNegative = 0.0
+    """Minutes after which training stops with a checkpoint, to be resumed; 0: it goes on to the end."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -104,7 +104,7 @@ class Trainer:
             device=processes.device,
             share=(processes.rank, processes.count),
         )
-        self._saved = time.monotonic()
+        self._started = self._saved = time.monotonic()
 
     @property
     def position(self) -> int:
@@ -115,25 +115,30 @@ class Trainer:
     def train(self) -> Iterator[Record]:
         """Run the epochs that are left; yield the record of each after its checkpoint is on disk.
 
+        With `stop_after_minutes` it ends early, within an epoch, with a checkpoint of that very step.
+
         Raises:
             DivergenceError: A loss or a parameter is not finite.
             OutputError: A checkpoint cannot be written.
         """
+        self._started = time.monotonic()
         while self.progress.epoch < self.configuration.epochs:
             started = time.monotonic()
             for name, rate in self.schedule.rates(self.progress.epoch).items():
                 self.steps.set_learning_rate(name, rate)
             for phase in PHASES[PHASES.index(self.progress.phase) :]:
-                self._run_phase(phase)
+                if not self._run_phase(phase):
+                    return
             yield self._end_epoch(started)
 
-    def _run_phase(self, phase: str) -> None:
+    def _run_phase(self, phase: str) -> bool:
+        """Run what is left of a phase; tell whether it was run to its end."""
         at = self.progress
         steps = self.schedule.steps(at.epoch, phase)
         if at.phase != phase:
             at.phase, at.step, at.totals = phase, 0, []
         if not steps:
-            return
+            return True
         at.totals = at.totals or [0.0] * len(LOSSES[phase])
         every = READ_EVERY[self.processes.device.type]
         unread = torch.zeros(len(LOSSES[phase]), device=self.processes.device)
@@ -148,12 +153,16 @@ class Trainer:
             at.totals = [total + value for total, value in zip(at.totals, sums, strict=True)]
             self._report(steps, sums, at.step - first, (time.monotonic() - started) / (at.step - first))
             # P's gradients that wait for its next step are not in a checkpoint.
-            if phase == FUSION or at.step == steps or at.step % self.configuration.meta_accumulation == 0:
-                self._save_if_due()
+            may_end = (
+                phase == FUSION or at.step == steps or at.step % self.configuration.meta_accumulation == 0
+            )
+            if may_end and self._save_if_due():
+                return False
             unread.zero_()
             first, started = at.step, time.monotonic()
         means = [total / steps for total in at.totals]
         at.record.update(zip(LOSSES[phase], means, strict=True))
+        return True
 
     def _draws(self, phase: str, steps: range) -> list[tuple[int, int]]:
         """Return stream and number of every mini-batch of these steps."""
@@ -249,11 +258,16 @@ class Trainer:
         if not bool(sums.isfinite().all()):
             raise self._diverged("a parameter is not finite")
 
-    def _save_if_due(self) -> None:
-        due = time.monotonic() - self._saved >= 60 * self.configuration.checkpoint_minutes
-        if self.processes.agree(due):
+    def _save_if_due(self) -> bool:
+        """Save if it is time to; tell whether the time of the run is up."""
+        settings, now = self.configuration, time.monotonic()
+        limit_seconds = 60 * settings.stop_after_minutes
+        is_up = self.processes.agree(0 < limit_seconds <= now - self._started)
+        due = now - self._saved >= 60 * settings.checkpoint_minutes
+        if is_up or self.processes.agree(due):
             self._check_parameters()
             self.save()
+        return is_up
 
     def save(self) -> None:
         """Write the whole state to the run folder."""

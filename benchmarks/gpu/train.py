@@ -59,13 +59,13 @@ def train_piece(
         if (before / name).is_file():
             shutil.copy(before / name, run)
     with unpacked(task, packed) as data:
-        minutes = (seconds - RESERVED_SECONDS - (time.monotonic() - started)) / 60
+        minutes = max(0.01, (seconds - RESERVED_SECONDS - (time.monotonic() - started)) / 60)
         cache = f"cache={data / 'cache'}"
         request = Request(
             run=run,
             task=None if resume else task,
             data=[data],
-            settings=[*settings, cache, f"stop_after_minutes={minutes:.2f}"],
+            settings=[*settings, cache, f"stop_after_minutes={minutes:.3f}"],
             resume=resume,
         )
         for record in start_or_resume(request):
@@ -78,7 +78,9 @@ def train_piece(
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     done = torch.load(run / STATE, map_location="cpu", weights_only=True)["epoch"]
     elapsed_s = time.monotonic() - started
-    print(f"{done} of {manifest['configuration']['epochs']} epochs are done; this piece took {elapsed_s:.0f} s")
+    print(
+        f"{done} of {manifest['configuration']['epochs']} epochs are done; this piece took {elapsed_s:.0f} s"
+    )
 
 
 def _completed_manifest(run: Path, packed: Path) -> dict[str, Any]:

@@ -195,3 +195,17 @@ def test_reconstruction_can_learn_on_every_other_step_without_changing_fusion(
     ]
     assert all(name in same for name in each.steps.modules.state_dict() if name.startswith("fusion"))
     assert not any(name in same for name in ("reconstruction.input.weight", "reconstruction.output_a.weight"))
+
+
+def test_a_run_whose_time_is_up_stops_where_it_can_be_resumed(pairs: PairSet, tmp_path: Path) -> None:
+    settings = ("epochs=1", "meta_steps=3", "fusion_steps=2")
+    expected = losses(list(trainer(pairs, tmp_path / "whole", *settings).train()))
+    pieces: list[list[Record]] = []
+    while not (pieces and pieces[-1]):
+        piece = trainer(pairs, tmp_path / "pieces", *settings, "stop_after_minutes=1e-9")
+        if pieces:
+            piece.load()
+        pieces.append(list(piece.train()))
+    # P's two steps and two fusion steps stop four pieces; the fifth finds the phases done and ends the epoch.
+    assert [len(records) for records in pieces] == [0, 0, 0, 0, 1]
+    assert losses(pieces[-1]) == expected
