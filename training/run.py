@@ -20,7 +20,7 @@ from refusion.training.batches import resident
 from refusion.training.cache import default_cache_folder
 from refusion.training.checkpoint import start_from
 from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
-from refusion.training.configurations import load_configuration, task_file
+from refusion.training.configurations import load_configuration, named_file, task_file
 from refusion.training.data import PairSet, PairSource, load_pairs
 from refusion.training.distributed import Processes, joined_processes
 from refusion.training.loop import STATE, Trainer
@@ -45,7 +45,7 @@ class Request:
     data: Sequence[Path] = ()
     """Data folders, joined."""
     config: Path | None = None
-    """YAML file of settings, instead of the schedule of the task."""
+    """YAML file of settings, or the name of one that comes with the package, instead of the task's."""
     settings: Sequence[str] = ()
     """`key=value`; on resuming only those of the machine."""
     resume: bool = False
@@ -124,7 +124,9 @@ def _new(request: Request) -> _Plan:
     if not request.data:
         raise UsageError("a new run needs data: give --data DIR")
     task = request.task or Task.ivif
-    configuration = load_configuration(request.config or task_file(task)).override(request.settings)
+    configuration = load_configuration(
+        named_file(request.config) if request.config else task_file(task)
+    ).override(request.settings)
     return _Plan(task, tuple(request.data), configuration.fitted())
 
 

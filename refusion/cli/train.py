@@ -31,7 +31,9 @@ def train(
     ] = None,
     config: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="YAML file of settings, in place of the full schedule of the task."),
+        typer.Option(
+            help="YAML file of settings in place of the full schedule of the task; paper: as in the paper."
+        ),
     ] = None,
     start_from: Annotated[
         Optional[Path],  # noqa: UP045

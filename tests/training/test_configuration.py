@@ -8,7 +8,7 @@ pytest.importorskip("yaml", reason="pyyaml is not installed")
 
 from refusion import InputError, Task, UsageError
 from refusion.training.configuration import TrainingConfiguration
-from refusion.training.configurations import load_configuration, task_file
+from refusion.training.configurations import load_configuration, named_file, task_file
 
 
 def test_settings_are_overridden_by_key_and_value() -> None:
@@ -115,3 +115,11 @@ def test_a_schedule_is_shortened_to_its_steps(steps: int, expected: tuple[int, i
     assert short.fitted() == short
     if steps:
         assert short.epochs * short.fusion_steps >= steps > (short.epochs - 1) * short.fusion_steps
+
+
+def test_a_schedule_is_called_by_name_or_by_its_file(tmp_path: Path) -> None:
+    paper = load_configuration(named_file(Path("paper")))
+    assert (paper.meta_steps, paper.proposal_optimizer, paper.structure_factor) == (600, "normalised", 0)
+    own = tmp_path / "paper.yaml"
+    assert named_file(own) == own
+    assert named_file(Path("mine")) == Path("mine")

@@ -1,4 +1,4 @@
-"""The training schedules, one YAML file a task, and reading such files."""
+"""The training schedules, one YAML file a task and the paper's, and reading such files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ FOLDER = Path(__file__).parent
 def task_file(task: Task) -> Path:
     """Return the file with the schedule of a task."""
     return FOLDER / f"{task.name}.yaml"
+
+
+def named_file(config: Path) -> Path:
+    """Return the file of a schedule that comes with the package, if `config` is its name; else `config`."""
+    own = FOLDER / f"{config.name}.yaml"
+    return own if len(config.parts) == 1 and not config.suffix and own.is_file() else config
 
 
 def load_configuration(path: Path) -> TrainingConfiguration:
