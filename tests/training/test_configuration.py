@@ -47,7 +47,7 @@ def test_settings_that_no_run_can_start_with(assignment: str, message: str) -> N
 @pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
 def test_each_task_has_a_schedule(task: Task) -> None:
     schedule = load_configuration(task_file(task))
-    assert (schedule.epochs, schedule.meta_steps, schedule.patch_px, schedule.batch) == (50, 600, 128, 4)
+    assert (schedule.epochs, schedule.meta_steps, schedule.patch_px, schedule.batch) == (50, 200, 128, 4)
     assert (schedule.synthetic > 0) == (task in (Task.mfif, Task.meif))
 
 
