@@ -12,6 +12,8 @@ from typing import Any
 from refusion.tasks import Task
 from refusion.weights import FOLDER
 
+TERMS = ("structure", "edge", "information", "difference")
+VARIED = ("photometric", "zoom_out", "synthetic")
 COLUMNS = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM", "CC")
 
 HEAD = """# Model card
@@ -26,7 +28,6 @@ of a test set, by `refusion eval`.
 def section(manifest: dict[str, Any]) -> str:
     """Return the card's section on one task."""
     task, training = Task.parse(manifest["task"]), manifest["training"]
-    settings = training["configuration"]
     lines = [
         f"## {task.name}: {task.value.title}",
         "",
@@ -34,10 +35,8 @@ def section(manifest: dict[str, Any]) -> str:
         "",
         f"- Data: {training['data']} ({training['training_pairs']} for training, "
         f"{len(training['validation_pairs'])} held out for validation).",
-        f"- Training: {training['epochs_done']} epochs of {settings['meta_steps']} meta steps and "
-        f"{settings['fusion_steps']} fusion + reconstruction steps; patches of {settings['patch_px']} "
-        f"pixels, {settings['batch']} pairs a mini-batch before swapping; seed {settings['seed']}; "
-        f"PyTorch {training['torch']}; commit {training['commit']}.",
+        *(f"- Training: {piece(record)}" for record in training.get("before", ())),
+        f"- {'Then' if training.get('before') else 'Training'}: {piece(training)}",
         *(f"- {note}" for note in manifest["notes"]),
         "",
         f"| test set | method | {' | '.join(COLUMNS)} |",
@@ -52,6 +51,26 @@ def section(manifest: dict[str, Any]) -> str:
         counts = ", ".join(f"{metric} {wins[metric]}" for metric in wins if metric != "pairs")
         lines += ["", f"Pairs of {wins['pairs']} ({test_set}) on which ours is above {method}: {counts}."]
     return "\n".join(lines) + "\n"
+
+
+def piece(record: dict[str, Any]) -> str:
+    """Return what one run did, as a sentence."""
+    settings = record["configuration"]
+    meta_epochs = settings.get("meta_epochs") or record["epochs_done"]
+    terms = {name: settings.get(f"{name}_factor", 0) for name in TERMS}
+    factors = ", ".join(f"{name} {factor:g}" for name, factor in terms.items() if factor)
+    varied = ", ".join(f"{name} {settings[name]:g}" for name in VARIED if settings.get(name))
+    parts = [
+        f"{record['epochs_done']} epochs of {settings['fusion_steps']} fusion steps, the first {meta_epochs} "
+        f"with {settings['meta_steps']} meta steps",
+        f"patches of {settings['patch_px']} pixels, {settings['batch']} pairs a mini-batch before swapping",
+        f"loss {settings.get('loss', 'learned')}{f' with the terms {factors}' if factors else ''}",
+        *([f"data varied: {varied}"] if varied else []),
+        f"seed {settings['seed']}",
+        f"PyTorch {record['torch']}",
+        f"commit {record['commit']}",
+    ]
+    return "; ".join(parts) + "."
 
 
 def write_card(folder: Path = FOLDER) -> None:

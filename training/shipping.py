@@ -1,7 +1,7 @@
 """Turns a training run into shipped weights: safetensors, ONNX and a manifest that says where they come from.
 
 python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEXT ...]
-    [--data TEXT] [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
+    [--data TEXT] [--before RUN ...] [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
 
 EVAL.json is what `refusion eval --json` writes. Where a set has our weights (METHOD "ours") and another
 method, they are also compared pair by pair.
@@ -22,6 +22,7 @@ from refusion.export import export_onnx
 from refusion.models.checkpoints import ARCHITECTURE, save_fusion
 from refusion.models.fusion import FusionModule
 from refusion.tasks import Task
+from refusion.training.loop import STATE
 from refusion.weights import FOLDER, sha256
 
 OURS = "ours"
@@ -37,6 +38,7 @@ def ship(
     notes: Sequence[str] = (),
     evaluations: Mapping[str, Any],
     data: str | None = None,
+    before: Sequence[Path] = (),
     state: Path | None = None,
     folder: Path = FOLDER,
 ) -> None:
@@ -49,6 +51,7 @@ def ship(
         notes: What people should know besides: terms of the data, limits.
         evaluations: What `refusion eval --json` wrote, by "test set/method".
         data: The data as people know it; the folder that the run was given if None.
+        before: Folders of the runs whose weights this one started from, the first one first.
         state: Checkpoint of the run to ship; its last one if None.
         folder: Where to write.
 
@@ -56,12 +59,8 @@ def ship(
         InputError: The run has no such checkpoint or settings.
         ExportError: The ONNX model does not equal the checkpoint.
     """
-    state = state or run / "state.pt"
-    for needed in (state, run / "settings.json"):
-        if not needed.is_file():
-            raise InputError(f"{needed} is missing: is {run} the folder of a run?")
-    settings = json.loads((run / "settings.json").read_text())
-    content = torch.load(state, map_location="cpu", weights_only=True)
+    state = state or run / STATE
+    content, record = _read(run, state, data)
     prefix = "fusion."
     module = FusionModule()
     module.load_state_dict(
@@ -79,11 +78,22 @@ def ship(
             kind: {"name": path.name, "sha256": sha256(path)}
             for kind, path in (("safetensors", safetensors), ("onnx", onnx))
         },
-        "training": {**settings, "data": data or settings["data"], "epochs_done": content["epoch"]},
+        "training": {**record, "before": [_read(first, first / STATE, data)[1] for first in before]},
         "metrics": {name: evaluation["mean"] for name, evaluation in evaluations.items()},
         "wins": compare_pairs(evaluations),
     }
     (folder / f"{task.name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _read(run: Path, state: Path, data: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a checkpoint, and the run's settings as a manifest has them: without this machine's folders."""
+    for needed in (state, run / "settings.json"):
+        if not needed.is_file():
+            raise InputError(f"{needed} is missing: is {run} the folder of a run?")
+    content = torch.load(state, map_location="cpu", weights_only=True)
+    settings = json.loads((run / "settings.json").read_text())
+    settings.pop("data_folders", None)
+    return content, {**settings, "data": data or settings["data"], "epochs_done": content["epoch"]}
 
 
 def compare_pairs(evaluations: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -109,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("run", type=Path)
     parser.add_argument("--task", default="ivif")
+    parser.add_argument("--before", type=Path, nargs="*", default=[], help="runs that this one started from")
     parser.add_argument("--state", type=Path, help="checkpoint to ship instead of the run's last")
     parser.add_argument("--data", help="the training data as people know it")
     parser.add_argument("--summary", required=True)
@@ -126,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         notes=options.notes,
         evaluations=evaluations,
         data=options.data,
+        before=options.before,
         state=options.state,
     )
 

@@ -85,7 +85,7 @@ def test_a_run_is_started_resumed_and_shipped(data: Path, tmp_path: Path) -> Non
 
     write_card(folder)
     card = (folder / "README.md").read_text()
-    assert "3 epochs of 2 meta steps and 2 fusion" in card
+    assert "3 epochs of 2 fusion steps, the first 3 with 2 meta steps" in card
     assert "| set | ours | 0.500 |" in card
 
 

@@ -5,6 +5,8 @@ from typing import Any
 from refusion.training.model_card import COLUMNS, section
 from refusion.training.shipping import compare_pairs
 
+SETTINGS = {"meta_steps": 1, "fusion_steps": 2, "patch_px": 64, "batch": 2, "seed": 0}
+
 
 def evaluation(*values: float) -> dict[str, Any]:
     pairs = {f"{number}": dict.fromkeys(COLUMNS, value) for number, value in enumerate(values)}
@@ -34,7 +36,15 @@ def test_the_card_states_the_wins() -> None:
             "epochs_done": 1,
             "torch": "2",
             "commit": "abc",
-            "configuration": {"meta_steps": 1, "fusion_steps": 2, "patch_px": 64, "batch": 2, "seed": 0},
+            "configuration": SETTINGS,
+            "before": [
+                {
+                    "epochs_done": 9,
+                    "torch": "2",
+                    "commit": "abb",
+                    "configuration": {**SETTINGS, "meta_epochs": 4, "structure_factor": 3.0, "zoom_out": 0.3},
+                }
+            ],
         },
         "metrics": {"TNO/ours": dict.fromkeys(COLUMNS, 0.5)},
         "wins": {"TNO/average": {"pairs": 3, "VIF": 1}},
@@ -43,3 +53,6 @@ def test_the_card_states_the_wins() -> None:
     assert "Pairs of 3 (TNO) on which ours is above average: VIF 1." in text
     assert "| TNO | ours | 0.500 |" in text
     assert "- A limit." in text
+    assert "- Training: 9 epochs of 2 fusion steps, the first 4 with 1 meta steps; patches of 64" in text
+    assert "with the terms structure 3; data varied: zoom_out 0.3; seed 0; PyTorch 2; commit abb." in text
+    assert "- Then: 1 epochs of 2 fusion steps" in text
