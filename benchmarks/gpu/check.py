@@ -30,6 +30,8 @@ FACTORS = LossFactors(gradient=0.5)
 ROUNDS = 6
 """Rounds of one step of each kind: more than a capture needs to warm up."""
 
+PATCH_PX = 64
+
 LARGEST_LOSS_DIFFERENCE = {"float32": 5e-3, "bfloat16": 5e-2}
 """Relative, over ROUNDS: rounding grows from step to step."""
 LEAST_COSINE = {"float32": 0.9999, "bfloat16": 0.99}
@@ -56,7 +58,7 @@ def mini_batch(seed: int, device: str) -> Batch:
     """Return a small mini-batch of smooth random planes, the same on every device."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(2, 2, 8, 8, generator=generator)
-    fine = torch.nn.functional.interpolate(coarse, size=(64, 64), mode="bicubic").clamp(0, 1)
+    fine = torch.nn.functional.interpolate(coarse, size=PATCH_PX, mode="bicubic").clamp(0, 1)
     return Batch.from_pairs(fine.to(device))
 
 
