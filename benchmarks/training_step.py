@@ -6,7 +6,7 @@
 The transcription keeps the inner updates of a meta step in the graph and differentiates through them twice.
 Both give the same gradient (tests/training/test_meta.py). Every variant runs in a process of its own, so that
 its peak memory is its own: resident memory of the process on a CPU, allocated memory on a GPU. Memory grows
-with the pixels of a mini-batch: at --patch 128 --batch 8 the transcription of a meta step takes some 27 GiB.
+with the pixels of a mini-batch: at --patch 128 --batch 8 a transcribed meta step would take 27 GiB by that.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ SETTINGS = (
     "meta_steps=1",
     "batch=1",
     "patch_px=16",
+    "information_factor=0",
     "validation_pairs=1",
     "validation_px=41",
     "threads=1",
