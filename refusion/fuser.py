@@ -63,7 +63,7 @@ class Fuser:
         Raises:
             UsageError: An unknown task, model, backend or range policy.
             InputError: There is no such weights file.
-            WeightsError: The weights are damaged, not ours, or none are shipped for the task.
+            WeightsError: The weights are damaged, missing, or not ours.
             BackendError: The backend is not installed.
         """
         self.task = Task.parse(task)

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from refusion import Chroma, Fuser, InputError, UsageError, WeightsError
+from refusion import Chroma, Fuser, InputError, UsageError
 
 RANDOM = np.random.default_rng(0)
 
@@ -111,7 +111,6 @@ def test_a_stream_decides_colour_once_and_keeps_its_range(fuser: Fuser) -> None:
             UsageError,
             "the torch backend reads .safetensors or .pth",
         ),
-        ({"task": "mif"}, WeightsError, "no weights for mif .* --weights"),
     ],
 )
 def test_bad_options_are_refused(options: dict[str, str], error: type[Exception], message: str) -> None:

@@ -33,14 +33,13 @@ def shipped_weights(task: Task) -> ShippedWeights:
     """Return the weights that come with the package.
 
     Raises:
-        WeightsError: None are shipped for the task yet, or a file differs from its manifest.
+        WeightsError: They are missing from the installation, or a file differs from its manifest.
     """
     path = FOLDER / f"{task.name}.json"
     if not path.is_file():
-        have = ", ".join(sorted(p.stem for p in FOLDER.glob("*.json"))) or "none"
         raise WeightsError(
-            f"no weights for {task.name} ({task.value.title}) are shipped yet (shipped: {have}); "
-            "name a file with --weights, for instance an official ReFusion .pth (it needs torch)"
+            f"the weights for {task.name} ({task.value.title}) are missing from this installation; reinstall "
+            "refusion, or name a file with --weights, for instance an official ReFusion .pth (it needs torch)"
         )
     manifest = json.loads(path.read_text())
     files = {}

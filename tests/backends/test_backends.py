@@ -63,3 +63,14 @@ def test_changed_shipped_weights_are_noticed(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "ivif.onnx").write_bytes(data)
     with pytest.raises(WeightsError, match="missing or differs from its manifest"):
         shipped_weights(Task.ivif)
+
+
+def test_missing_shipped_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("refusion.weights.FOLDER", tmp_path)
+    with pytest.raises(WeightsError, match=r"weights for mif .* are missing .* name a file with --weights"):
+        shipped_weights(Task.mif)
+
+
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
+def test_every_task_has_shipped_weights(task: Task) -> None:
+    assert shipped_weights(task).manifest["task"] == task.name

@@ -177,22 +177,6 @@ def test_code_in_a_checkpoint_archive_does_not_run(installed_cli: Command, input
     check(outcome, inputs, before, "code.pth was refused: it holds more than tensors")
 
 
-@pytest.mark.parametrize("task", ["mif", "mfif", "meif"])
-def test_tasks_without_shipped_weights_say_what_to_give(
-    cli: Command, images: tuple[Path, Path], task: str
-) -> None:
-    from refusion.tasks import Task
-    from refusion.weights import FOLDER
-
-    if (FOLDER / f"{Task[task].name}.json").is_file():
-        pytest.skip(f"weights for {task} are shipped")
-    outcome = cli("fuse", *images, "-o", "new.png", "--task", task)
-    assert outcome.status == 1
-    (line,) = outcome.error_lines
-    assert line.startswith(f"error: no weights for {task} ")
-    assert "name a file with --weights" in line
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
