@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from refusion.errors import UsageError
+from refusion.metrics.fidelity import MIN_SIDE_PX
 
 
 class Rule(NamedTuple):
@@ -122,6 +123,18 @@ class TrainingConfiguration:
     threads: CountOrNone = 0
     """PyTorch threads a process; 0 keeps PyTorch's choice."""
     seed: CountOrNone = 0
+
+    def __post_init__(self) -> None:
+        """Check what no single value can show.
+
+        Raises:
+            UsageError: Patches too small for the VIF term.
+        """
+        if self.information_factor > 0 and self.patch_px < MIN_SIDE_PX:
+            raise UsageError(
+                f"the VIF term needs patches of {MIN_SIDE_PX} pixels or more: raise patch_px={self.patch_px}, "
+                "or set information_factor=0"
+            )
 
     @classmethod
     def of_record(cls, record: Mapping[str, object]) -> TrainingConfiguration:

@@ -104,7 +104,7 @@ def test_export_writes_a_model_that_fuse_takes(
 def test_train_goes_on_where_it_stopped(cli: Command, folders: tuple[Path, Path]) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     settings = "epochs=1 meta_steps=1 meta_accumulation=1 fusion_steps=1 batch=1 patch_px=16"
-    settings += " validation_pairs=1 cache=off"
+    settings += " validation_pairs=1 cache=off information_factor=0"
     outcome = cli("train", "--data", ".", "-o", "run", *settings.split(), "threads=1")
     assert outcome.status == 0, outcome.err
     assert outcome.out.startswith("epoch 1/1  ")
@@ -130,7 +130,7 @@ def test_train_names_every_bad_file_at_once(cli: Command, folders: tuple[Path, P
     pytest.importorskip("torch", reason="torch is not installed")
     (folders[0] / "0.png").write_text("no image")
     write_image(folders[1] / "extra.png", read_image(folders[1] / "1.png"))
-    outcome = cli("train", "--data", ".", "-o", "run", "patch_px=16", "cache=off")
+    outcome = cli("train", "--data", ".", "-o", "run", "patch_px=16", "cache=off", "information_factor=0")
     assert outcome.status == 1
     assert "ir/0.png is not an image" in outcome.err
     assert "vis/extra.png has no partner" in outcome.err

@@ -123,3 +123,11 @@ def test_a_schedule_is_called_by_name_or_by_its_file(tmp_path: Path) -> None:
     own = tmp_path / "paper.yaml"
     assert named_file(own) == own
     assert named_file(Path("mine")) == Path("mine")
+
+
+def test_patches_too_small_for_a_term_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match="the VIF term needs patches of 41 pixels or more: raise patch_px=40"
+    ):
+        TrainingConfiguration().override(["patch_px=40", "information_factor=1"])
+    assert TrainingConfiguration().override(["patch_px=41", "information_factor=1"]).patch_px == 41
