@@ -132,7 +132,7 @@ class TrainingConfiguration:
         """
         if self.information_factor > 0 and self.patch_px < MIN_SIDE_PX:
             raise UsageError(
-                f"the VIF term needs patches of {MIN_SIDE_PX} pixels or more: raise patch_px={self.patch_px}, "
+                f"the VIF term needs patches of {MIN_SIDE_PX} pixels or more: raise patch_px={self.patch_px} "
                 "or set information_factor=0"
             )
 
