@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-import torch
+import pytest
 
-from refusion.models.proposal import LossProposal
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from refusion.models.proposal import LossProposal  # noqa: E402
 
 
 def biased(*, balanced: bool) -> LossProposal:
