@@ -47,7 +47,7 @@ def export_onnx(
     """Export a checkpoint to ONNX in FP32, with dynamic N, H and W.
 
     Args:
-        checkpoint: `.safetensors` of ours or an official `.pth`.
+        checkpoint: `.safetensors` of ours, `.pt` of a training run, or an official `.pth`.
         target: The `.onnx` to write.
         task: The task that the weights are for; kept in the model's metadata.
         verification_pairs: Two folders of real pairs to verify on as well.

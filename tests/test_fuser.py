@@ -105,11 +105,11 @@ def test_a_stream_decides_colour_once_and_keeps_its_range(fuser: Fuser) -> None:
         ({"backend": "cuda"}, UsageError, "no backend 'cuda'; choose one of auto, onnxruntime, torch"),
         ({"output_range": "tracked"}, UsageError, r"use Fuser.stream\(\)"),
         ({"weights": "none.onnx"}, InputError, "there is no model none.onnx"),
-        ({"weights": "model.bin"}, UsageError, "must end in one of .onnx, .safetensors, .pth"),
+        ({"weights": "model.bin"}, UsageError, "must end in one of .onnx, .safetensors, .pth, .pt"),
         (
             {"weights": "x.onnx", "backend": "torch"},
             UsageError,
-            "the torch backend reads .safetensors or .pth",
+            "the torch backend reads .safetensors or .pth or .pt files",
         ),
     ],
 )

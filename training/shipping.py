@@ -19,8 +19,7 @@ import torch
 
 from refusion.errors import InputError
 from refusion.export import export_onnx
-from refusion.models.checkpoints import ARCHITECTURE, save_fusion
-from refusion.models.fusion import FusionModule
+from refusion.models.checkpoints import ARCHITECTURE, load_fusion, save_fusion
 from refusion.tasks import Task
 from refusion.training.loop import STATE
 from refusion.weights import FOLDER, sha256
@@ -60,14 +59,9 @@ def ship(
         ExportError: The ONNX model does not equal the checkpoint.
     """
     state = state or run / STATE
-    content, record = _read(run, state, data)
-    prefix = "fusion."
-    module = FusionModule()
-    module.load_state_dict(
-        {name.removeprefix(prefix): v for name, v in content["modules"].items() if name.startswith(prefix)}
-    )
+    record = _read(run, state, data)
     safetensors, onnx = folder / f"{task.name}.safetensors", folder / f"{task.name}.onnx"
-    save_fusion(module, safetensors, task=task.name)
+    save_fusion(load_fusion(state), safetensors, task=task.name)
     export_onnx(safetensors, onnx, task=task, force=True)
     manifest = {
         "task": task.name,
@@ -78,22 +72,22 @@ def ship(
             kind: {"name": path.name, "sha256": sha256(path)}
             for kind, path in (("safetensors", safetensors), ("onnx", onnx))
         },
-        "training": {**record, "before": [_read(first, first / STATE, data)[1] for first in before]},
+        "training": {**record, "before": [_read(first, first / STATE, data) for first in before]},
         "metrics": {name: evaluation["mean"] for name, evaluation in evaluations.items()},
         "wins": compare_pairs(evaluations),
     }
     (folder / f"{task.name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _read(run: Path, state: Path, data: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a checkpoint, and the run's settings as a manifest has them: without this machine's folders."""
+def _read(run: Path, state: Path, data: str | None) -> dict[str, Any]:
+    """Return a run's settings as a manifest has them: without this machine's folders."""
     for needed in (state, run / "settings.json"):
         if not needed.is_file():
             raise InputError(f"{needed} is missing: is {run} the folder of a run?")
     content = torch.load(state, map_location="cpu", weights_only=True)
     settings = json.loads((run / "settings.json").read_text())
     settings.pop("data_folders", None)
-    return content, {**settings, "data": data or settings["data"], "epochs_done": content["epoch"]}
+    return {**settings, "data": data or settings["data"], "epochs_done": content["epoch"]}
 
 
 def compare_pairs(evaluations: Mapping[str, Any]) -> dict[str, dict[str, int]]:

@@ -16,7 +16,7 @@ INSTALL = {
     "onnxruntime": "pip install onnxruntime",
     "torch": "pip install 'refusion[export]'",
 }
-WEIGHTS_SUFFIXES = {"onnxruntime": (".onnx",), "torch": (".safetensors", ".pth")}
+WEIGHTS_SUFFIXES = {"onnxruntime": (".onnx",), "torch": (".safetensors", ".pth", ".pt")}
 
 
 class Backend(Protocol):

@@ -22,7 +22,7 @@ def export(
     fp32: Annotated[bool, typer.Option("--fp32", help="FP32 weights and activations (the default).")] = False,
     checkpoint: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help=".safetensors of ours or an official .pth; default: the shipped weights."),
+        typer.Option(help=".safetensors, .pt of a run, or official .pth; default: the shipped weights."),
     ] = None,
     format: Annotated[ExportFormat, typer.Option(help="What to write.")] = ExportFormat.onnx,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")] = Path("engines"),

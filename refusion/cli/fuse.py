@@ -29,7 +29,7 @@ def fuse(
     weights: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
         typer.Option(
-            help="Weights instead of the shipped ones: .onnx, .safetensors, official ReFusion .pth."
+            help="Weights instead of the shipped ones: .onnx, .safetensors, .pt of a run, official .pth."
         ),
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",

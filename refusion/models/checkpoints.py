@@ -10,6 +10,7 @@ import pickle
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,9 +89,21 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path} is not a readable checkpoint: it is damaged or of another format"
         ) from None
+    if isinstance(state, dict) and isinstance(state.get("modules"), dict):
+        return _of_run(state["modules"])
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict of a network (names and tensors)")
     return _from_official(state)
+
+
+def _of_run(modules: dict[Any, Any]) -> dict[str, Tensor]:
+    """Return the fusion module's part of a training run's state.pt or best.pt."""
+    prefix = "fusion."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in modules.items()
+        if isinstance(name, str) and name.startswith(prefix) and isinstance(value, Tensor)
+    }
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -104,7 +117,10 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_fusion(path: Path) -> FusionModule:
-    """Load the fusion module from a `.safetensors` (ours) or `.pth` (official or ours) file.
+    """Load the fusion module from a file.
+
+    Args:
+        path: `.safetensors` of ours, `.pt` of a training run (state.pt, best.pt), or an official `.pth`.
 
     Returns:
         The module in evaluation mode, float32, on the CPU.

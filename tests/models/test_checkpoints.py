@@ -102,3 +102,17 @@ def test_twins_that_differ_are_refused(shared: Path, tmp_path: Path) -> None:
     torch.save(state, tmp_path / "twins.pth")
     with pytest.raises(WeightsError, match=r"the two copies of FM.qkv1"):
         load_fusion(tmp_path / "twins.pth")
+
+
+def test_the_state_of_a_training_run_is_read(tmp_path: Path) -> None:
+    module = FusionModule()
+    modules = {f"fusion.{name}": value for name, value in module.state_dict().items()}
+    torch.save({"modules": {**modules, "proposal.x": torch.ones(1)}, "epoch": 1}, tmp_path / "best.pt")
+    loaded = load_fusion(tmp_path / "best.pt").state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in module.state_dict().items())
+
+
+def test_a_run_without_a_fusion_module_is_refused(tmp_path: Path) -> None:
+    torch.save({"modules": {"proposal.x": torch.ones(1)}}, tmp_path / "best.pt")
+    with pytest.raises(WeightsError, match=r"best.pt"):
+        load_fusion(tmp_path / "best.pt")
