@@ -1,5 +1,5 @@
-"""Export of checkpoints: PyTorch to ONNX, checked against PyTorch before anything is written."""
+"""Export of checkpoints: PyTorch to ONNX, checked against PyTorch before anything is written; then engines.
 
-from refusion.export.onnx_model import ExportReport, export_onnx
-
-__all__ = ["ExportReport", "export_onnx"]
+`refusion.export.onnx_model` needs torch. `refusion.export.engine` does not: a device without torch can build
+an engine from an ONNX file.
+"""

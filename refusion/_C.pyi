@@ -5,6 +5,7 @@ mismatch of shape or type raises a ValueError that states what was expected and 
 """
 
 import enum
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -76,6 +77,93 @@ class CudaDevice:
 
 def cuda_devices() -> tuple[list[CudaDevice], str]:
     """Return the GPUs that CUDA sees and, where there are none, why."""
+
+class CudaImage:
+    """An image in device memory that somebody else owns: pixels interleaved, rows `row_bytes` apart."""
+
+    def __init__(
+        self,
+        pointer: int,
+        height: int,
+        width: int,
+        channels: int,
+        *,
+        bits: int = 8,
+        row_bytes: int = 0,
+        levels: tuple[float, float] = (0.0, 255.0),
+        warp: Sequence[float] | None = None,
+    ) -> None:
+        """Describe it.
+
+        Args:
+            pointer: Device address (or mapped host address) of the first pixel.
+            height, width: Size in pixels.
+            channels: 1 (gray) or 3 (BGR).
+            bits: 8 or 16 a channel.
+            row_bytes: Distance of rows; 0 for rows without gaps.
+            levels: Values that become 0 and 255 on the 8-bit scale, clipped outside; (0, 255) leaves 8-bit
+                images as they are, without clipping work.
+            warp: Homography, 9 numbers in row order, that maps a pixel (x, y) of the output to the place in
+                this image that is shown there; sampled bilinearly, the border repeated. None: no warp, and
+                the size must be the output's.
+
+        Raises:
+            ValueError: A number is out of range; the message states what was expected.
+        """
+
+def cuda_preprocess(
+    a: CudaImage, b: CudaImage, out: int, height: int, width: int, *, half: bool, stream: int
+) -> None:
+    """Write luma / 255 of both to `out`, (2, height, width) in FP16 or FP32, on a stream.
+
+    All CUDA functions here only enqueue work. They raise ValueError for arguments that do not fit and
+    RuntimeError, with CUDA's own words, where CUDA fails.
+    """
+
+class CudaRange(enum.Enum):
+    """How `cuda_update_range` chooses: `refusion.ranges.RangePolicy`, by name."""
+
+    image = ...
+    tracked = ...
+
+def cuda_range_state_bytes(height: int, width: int) -> int:
+    """Return how many bytes of device memory the range state of a stream of that size needs."""
+
+def cuda_reset_range(state: int, height: int, width: int, *, stream: int) -> None:
+    """Make the state that of a stream of which nothing was seen."""
+
+def cuda_update_range(
+    fused: int, height: int, width: int, state: int, policy: CudaRange, *, half: bool, stream: int
+) -> None:
+    """Take the fused luma, (height, width) in FP16 or FP32, into the state, as `OutputRange` does."""
+
+def cuda_postprocess(
+    fused: int,
+    a: CudaImage,
+    b: CudaImage,
+    chroma: Chroma,
+    state: int,
+    out: CudaImage,
+    *,
+    half: bool,
+    stream: int,
+) -> None:
+    """Write the finished picture to `out`, 1 channel for Chroma.NONE, else 3.
+
+    state: Range state to stretch by; 0 leaves the values as they are, 0 to 1.
+    """
+
+class CudaGraph:
+    """Work captured from a stream, to be launched as one. Freed with the object."""
+
+    def launch(self, stream: int) -> None:
+        """Enqueue the whole work."""
+
+def cuda_begin_capture(stream: int) -> None:
+    """Begin to capture what this thread enqueues on the stream, instead of running it."""
+
+def cuda_end_capture(stream: int) -> CudaGraph:
+    """End the capture and instantiate what was captured."""
 
 def build_info() -> BuildInfo:
     """Return how the module was compiled."""

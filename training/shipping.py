@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from refusion.errors import InputError
-from refusion.export import export_onnx
+from refusion.export.onnx_model import export_onnx
 from refusion.models.checkpoints import ARCHITECTURE, load_fusion, save_fusion
 from refusion.tasks import Task
 from refusion.training.loop import STATE

@@ -47,10 +47,10 @@ def doctor() -> None:
 
 
 def _cuda() -> str:
-    try:
-        from refusion import _C
-    except ImportError:
-        return "unknown: the compiled module is not installed"
-    devices, problem = _C.cuda_devices()
-    names = [f"{device.name} (compute capability {device.major}.{device.minor})" for device in devices]
-    return ", ".join(names) or f"none: {problem}"
+    from refusion.gpus import find_gpus
+
+    report = find_gpus()
+    names = [
+        f"{gpu.name} (compute capability {'.'.join(map(str, gpu.compute_capability))})" for gpu in report.gpus
+    ]
+    return ", ".join(names) or f"none: {report.problem}"

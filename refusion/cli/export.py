@@ -47,7 +47,7 @@ def export(
     missing = [name for name in ("torch", "onnx", "onnxsim") if importlib.util.find_spec(name) is None]
     if missing:
         raise BackendError(f"export needs {', '.join(missing)}: pip install 'refusion[export]'")
-    from refusion.export import export_onnx
+    from refusion.export.onnx_model import export_onnx
 
     source = checkpoint or shipped_weights(chosen).safetensors
     make_folder(output)

@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from refusion import Fuser, InputError, OutputError, Task  # noqa: E402
-from refusion.export import export_onnx  # noqa: E402
 from refusion.export.graph import runtime_form  # noqa: E402
+from refusion.export.onnx_model import export_onnx  # noqa: E402
 from refusion.export.verification import ExportError, generated_cases, verify  # noqa: E402
 from refusion.models.checkpoints import save_fusion  # noqa: E402
 from refusion.models.fusion import FusionModule  # noqa: E402
