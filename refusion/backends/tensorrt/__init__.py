@@ -1,0 +1,1 @@
+"""TensorRT and TensorRT-RTX: engines on disk, loaded safely, and the GPU path that runs them."""
