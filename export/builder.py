@@ -126,7 +126,7 @@ class Compiler:
             return
         # By name where it has one: that needs no GPU. CURRENT is the GPU at hand.
         wanted = self.identity.compute_capability
-        target = getattr(known, wanted.upper(), None) or known.CURRENT
+        target = getattr(known, wanted.upper(), known.CURRENT)
         config.num_compute_capabilities = 1
         if not config.set_compute_capability(target, 0):
             raise BackendError(f"{self.library.description} does not build for {wanted}")
