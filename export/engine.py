@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import hashlib
-import json
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,26 +15,18 @@ from refusion.backends.tensorrt.identity import (
     EngineRecord,
     ShapeProfile,
     finite,
-    log_of,
-    read_sidecar,
-    sidecar_of,
-    sidecar_text,
     this_platform,
 )
 from refusion.backends.tensorrt.library import Flavour, Library, load_library
-from refusion.backends.tensorrt.logbook import Recording
-from refusion.backends.tensorrt.signing import is_signed, sign
-from refusion.errors import BackendError, OutputError, RefusionError, UsageError
+from refusion.backends.tensorrt.sidecar import log_of
+from refusion.errors import BackendError, UsageError
 from refusion.export.build_progress import Progress
 from refusion.export.builder import Compiler, interruptible_compile
-from refusion.export.folder_lock import locked_folder
+from refusion.export.engine_folder import Report, Verify, alone_in, kept_engine, put_in_place, write_log
 from refusion.export.onnx_source import OnnxSource, read_source
 from refusion.export.timing_cache import TimingCache, timing_cache_path
-from refusion.files import make_folder, replacing
+from refusion.files import make_folder
 from refusion.gpus import Gpu, find_gpus
-
-Report = Callable[[str], None]
-Verify = Callable[[Path], "dict[str, Any]"]
 
 
 @dataclass(frozen=True)
@@ -121,9 +108,9 @@ def build_engine(
     identity = _identity(request, source, library, gpu)
     plan = request.folder / identity.file_name()
     make_folder(request.folder)
-    with _alone_in(request.folder, plan, report):
+    with alone_in(request.folder, plan, report):
         if not request.force:
-            kept = _kept(plan, identity, report)
+            kept = kept_engine(plan, identity, report)
             if kept is not None:
                 report(f"{plan} is there already, and fits: kept")
                 return BuiltEngine(plan, kept, was_there=True)
@@ -135,9 +122,10 @@ def build_engine(
             report=report,
             progress=progress,
         )
+        heading = f"refusion {refusion.__version__}, {library.description}\n{source.path}\n{identity}\n"
         started = time.perf_counter()
         try:
-            data = interruptible_compile(compiler, lambda lines: _write_log(plan, compiler, lines, report))
+            data = interruptible_compile(compiler, lambda lines: write_log(plan, heading, lines, report))
         except BackendError as error:
             raise BackendError(f"{error}. The builder's whole log: {log_of(plan)}") from None
         record = EngineRecord(
@@ -151,7 +139,7 @@ def build_engine(
             built_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             build_seconds=round(time.perf_counter() - started, 3),
         )
-        return BuiltEngine(plan, _put_in_place(plan, data, record, verify, report), was_there=False)
+        return BuiltEngine(plan, put_in_place(plan, data, record, verify, report), was_there=False)
 
 
 def _first_gpu(library: Library) -> Gpu:
@@ -204,91 +192,3 @@ def _timing_cache(library: Library, gpu: Gpu | None, report: Report) -> TimingCa
     if gpu is None or not library.flavour.value.has_timing_cache:
         return None
     return TimingCache(timing_cache_path(library, gpu), report)
-
-
-@contextmanager
-def _alone_in(folder: Path, plan: Path, report: Report) -> Iterator[None]:
-    """Hold the folder's lock; find out before a build of minutes whether the folder can be written to."""
-    with ExitStack() as held:
-        with _writing(plan):
-            waiting = f"another process builds into {folder}: waiting"
-            held.enter_context(locked_folder(folder, on_wait=lambda: report(waiting)))
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        yield
-
-
-@contextmanager
-def _writing(plan: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{plan} cannot be written: {error.strerror}") from None
-
-
-def _kept(plan: Path, identity: EngineIdentity, report: Report) -> EngineRecord | None:
-    """Return the record of the engine that is there, if it is this one, whole, and of this user."""
-    try:
-        record = read_sidecar(plan)
-        if record is None or not plan.is_file():
-            return None
-        # The name ends in a part of the key; all of it must agree.
-        if record.identity != identity or not is_signed(record):
-            report(f"{plan} is there, but not as you built it: built again")
-            return None
-        if hashlib.sha256(plan.read_bytes()).hexdigest() != record.plan_sha256:
-            report(f"{plan} is damaged: built again")
-            return None
-    except RefusionError as error:
-        report(f"{error}: built again")
-        return None
-    return record
-
-
-def _write_log(plan: Path, compiler: Compiler, lines: Recording, report: Report) -> None:
-    # A log that cannot be written must not hide what is being raised, nor fail the build.
-    head = (
-        f"refusion {refusion.__version__}, {compiler.library.description}\n"
-        f"{compiler.source.path}\n{json.dumps(compiler.identity.to_json())}\n"
-    )
-    try:
-        with replacing(log_of(plan), force=True) as partial:
-            partial.write_text(head + lines.text(), encoding="utf-8", errors="backslashreplace")
-    except OutputError as error:
-        report(str(error))
-
-
-def _put_in_place(
-    plan: Path, data: bytes, record: EngineRecord, verify: Verify | None, report: Report
-) -> EngineRecord:
-    """Write plan and record, verify them, and move them to their names; return the final record."""
-    with ExitStack() as stack:
-        with _writing(plan):
-            folder = tempfile.TemporaryDirectory(
-                prefix=f".{plan.stem}.", dir=plan.parent, ignore_cleanup_errors=True
-            )
-            # With its own name and record, so that it can be loaded as any other engine.
-            staged = Path(stack.enter_context(folder)) / plan.name
-            staged.write_bytes(data)
-            record = _write_record(staged, record, report)
-        if verify is not None:
-            measured = finite(verify(staged))
-            with _writing(plan):
-                record = _write_record(staged, dataclasses.replace(record, verification=measured), report)
-        # The record makes a plan an engine: without one it is foreign, neither found nor loaded. So the old
-        # record goes first and the new one comes last: wherever a crash falls in between, no plan passes for
-        # one that it is not.
-        with _writing(plan):
-            sidecar_of(plan).unlink(missing_ok=True)
-            staged.replace(plan)
-            sidecar_of(staged).replace(sidecar_of(plan))
-    return record
-
-
-def _write_record(plan: Path, record: EngineRecord, report: Report) -> EngineRecord:
-    try:
-        record = sign(dataclasses.replace(record, signature=""))
-    except RefusionError as error:
-        report(f"the engine is not signed, and will need --trust to be loaded: {error}")
-    sidecar_of(plan).write_text(sidecar_text(record), encoding="utf-8")
-    return record

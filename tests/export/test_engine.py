@@ -11,7 +11,7 @@ from engine_builds import Lines, build, library_of, told
 from tiny_onnx import write_tiny_onnx
 
 from refusion import BackendError, UsageError
-from refusion.backends.tensorrt.identity import log_of, read_sidecar, sidecar_of
+from refusion.backends.tensorrt.sidecar import log_of, read_sidecar, sidecar_of
 from refusion.backends.tensorrt.signing import is_signed
 from refusion.export import engine
 from refusion.gpus import GpuReport

@@ -9,9 +9,10 @@ from engine_builds import Lines
 from tiny_onnx import write_tiny_onnx
 
 from refusion import BackendError
-from refusion.backends.tensorrt.identity import ShapeProfile, log_of, sidecar_of
+from refusion.backends.tensorrt.identity import ShapeProfile
 from refusion.backends.tensorrt.library import Flavour, Library, load_library
 from refusion.backends.tensorrt.loading import load_engine
+from refusion.backends.tensorrt.sidecar import log_of, sidecar_of
 from refusion.export.engine import BuiltEngine, EngineRequest, build_engine
 from refusion.gpus import Gpu
 from refusion.tasks import Task

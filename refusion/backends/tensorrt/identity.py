@@ -1,4 +1,4 @@
-"""What an engine is: shapes, identity and the record that lies beside its plan."""
+"""What an engine is: its identity, and the record that is kept of it."""
 
 from __future__ import annotations
 
@@ -14,95 +14,13 @@ from typing import Any
 
 from refusion.backends.tensorrt.installation import this_architecture
 from refusion.backends.tensorrt.library import Flavour
-from refusion.errors import BackendError, InputError, UsageError
+from refusion.backends.tensorrt.shapes import Shape, ShapeProfile, shape_text
+
+__all__ = ["EngineIdentity", "EngineRecord", "ShapeProfile"]
 
 FORMAT = 1
-"""Version of the sidecar's format; a change of any field's meaning raises it."""
+"""Version of the record's format; a change of any field's meaning raises it."""
 PLAN_SUFFIX = ".plan"
-LARGEST_SIDECAR_BYTES = 1 << 20
-"""A sidecar takes about 2 kB; more is not one, and is not read into memory."""
-
-Shape = tuple[int, int, int]
-"""Batch, height, width."""
-
-
-@dataclass(frozen=True)
-class ShapeProfile:
-    """The shapes that an engine takes, and the one that it is tuned for; each (batch, height, width)."""
-
-    minimum: Shape
-    optimum: Shape
-    maximum: Shape
-
-    def __post_init__(self) -> None:
-        for name, low, best, high in zip(
-            ("batch", "height", "width"), self.minimum, self.optimum, self.maximum, strict=True
-        ):
-            if not 1 <= low <= best <= high:
-                raise UsageError(
-                    f"the {name} of the shapes must rise from minimum over optimum to maximum, from 1 on: "
-                    f"found {low}, {best}, {high}"
-                )
-
-    @classmethod
-    def parse(
-        cls, *, minimum: str, optimum: str, maximum: str, batch: tuple[int, int, int] = (1, 1, 1)
-    ) -> ShapeProfile:
-        """Return the profile of sizes written HxW, for instance "480x640".
-
-        Args:
-            minimum, optimum, maximum: The sizes.
-            batch: Smallest, best and largest batch.
-
-        Raises:
-            UsageError: A size is not HxW, or the sizes do not rise.
-        """
-        sizes = (_parse_size(text) for text in (minimum, optimum, maximum))
-        return cls(*((count, *size) for count, size in zip(batch, sizes, strict=True)))
-
-    @classmethod
-    def fixed(cls, batch: int, height: int, width: int) -> ShapeProfile:
-        """Return the profile of one shape."""
-        shape = (batch, height, width)
-        return cls(shape, shape, shape)
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether there is one shape only."""
-        return self.minimum == self.maximum
-
-    def contains(self, batch: int, height: int, width: int) -> bool:
-        """Tell whether an engine with this profile takes that shape."""
-        asked = (batch, height, width)
-        return all(
-            low <= value <= high for low, value, high in zip(self.minimum, asked, self.maximum, strict=True)
-        )
-
-    def check(self, batch: int, height: int, width: int) -> None:
-        """Raise InputError, with the export that helps, unless the profile contains that shape."""
-        if not self.contains(batch, height, width):
-            asked = _shape_text((batch, height, width))
-            raise InputError(
-                f"the engine takes {self} (batch x height x width), not {asked}: export one whose "
-                "--min-shape, --max-shape and --batch include it"
-            )
-
-    def __str__(self) -> str:
-        if self.is_fixed:
-            return _shape_text(self.optimum)
-        low, best, high = map(_shape_text, (self.minimum, self.optimum, self.maximum))
-        return f"{low} to {high} (best at {best})"
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip().lower())
-    if match is None:
-        raise UsageError(f"'{text}' is no size: expected HEIGHTxWIDTH in pixels, for instance 480x640")
-    return int(match[1]), int(match[2])
-
-
-def _shape_text(shape: Shape) -> str:
-    return "x".join(map(str, shape))
 
 
 @dataclass(frozen=True)
@@ -140,7 +58,7 @@ class EngineIdentity:
                 self.task,
                 self.model,
                 self.precision,
-                _shape_text(self.profile.optimum),
+                shape_text(self.profile.optimum),
                 self.compute_capability,
                 f"{self.flavour.value.text}{self.tensorrt_version}",
                 self.key()[:12],
@@ -152,7 +70,7 @@ class EngineIdentity:
         """Return the command that builds such an engine."""
         profile = self.profile
         sizes = {
-            name: _shape_text(shape)[len(str(shape[0])) + 1 :]
+            name: shape_text(shape)[len(str(shape[0])) + 1 :]
             for name, shape in (("min", profile.minimum), ("opt", profile.optimum), ("max", profile.maximum))
         }
         parts = [f"refusion export --task {self.task} --{self.precision}"]
@@ -222,53 +140,6 @@ def this_platform() -> str:
     return f"{sys.platform}-{this_architecture().lower()}"
 
 
-def sidecar_of(plan: Path) -> Path:
-    """Return where a plan's record lies."""
-    return plan.with_name(f"{plan.name}.json")
-
-
-def log_of(plan: Path) -> Path:
-    """Return where the log of a plan's build lies."""
-    return plan.with_name(f"{plan.name}.log")
-
-
-def sidecar_text(record: EngineRecord) -> str:
-    """Return a record as its file holds it."""
-    return json.dumps(record.to_json(), indent=2) + "\n"
-
-
-def read_sidecar(plan: Path) -> EngineRecord | None:
-    """Return the record beside a plan, or None if there is none.
-
-    Raises:
-        BackendError: It is damaged, no record, or of a later format.
-    """
-    path = sidecar_of(plan)
-    advice = "export the engine again, or update refusion"
-    try:
-        if path.stat().st_size > LARGEST_SIDECAR_BYTES:
-            raise ValueError(f"it has {path.stat().st_size} bytes")
-        data = json.loads(path.read_bytes(), parse_constant=_refused_constant)
-        if not isinstance(data, dict):
-            raise ValueError("it is not a JSON object")
-        if isinstance(data.get("format"), int) and data["format"] > FORMAT:
-            raise BackendError(
-                f"{path} has format {data['format']}, this refusion reads up to {FORMAT}: {advice}"
-            )
-        if data.get("format") != FORMAT:
-            raise ValueError("it states no format")
-        return EngineRecord.from_json(data)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BackendError(f"{path} cannot be read: {error.strerror}") from None
-    except KeyError as error:
-        raise BackendError(f"{path} is damaged, or no engine's record (it lacks {error}): {advice}") from None
-    # UsageError: names that this version does not know. RecursionError: JSON nested on purpose.
-    except (ValueError, TypeError, AttributeError, UsageError, RecursionError) as error:
-        raise BackendError(f"{path} is damaged, or no engine's record ({error}): {advice}") from None
-
-
 def canonical_json(data: dict[str, Any]) -> bytes:
     """Return the one encoding of JSON data that hashes and signatures are of."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
@@ -309,10 +180,6 @@ def _checked(cls: Any, data: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, allowed) or (isinstance(value, bool) and annotation not in ("bool",)):
             raise ValueError(f"'{name}' is {value!r:.60}")
     return dict(data)
-
-
-def _refused_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _shape(value: Any) -> Shape:

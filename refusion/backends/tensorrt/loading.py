@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refusion.backends.tensorrt.identity import (
-    EngineIdentity,
-    EngineRecord,
-    ShapeProfile,
-    read_sidecar,
-    sidecar_of,
-    this_platform,
-)
+from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, ShapeProfile, this_platform
 from refusion.backends.tensorrt.interrupts import held_interrupts
 from refusion.backends.tensorrt.library import (
     Flavour,
@@ -25,6 +18,7 @@ from refusion.backends.tensorrt.library import (
     load_library,
 )
 from refusion.backends.tensorrt.search import engine_folders, find_engine
+from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of
 from refusion.backends.tensorrt.signing import is_signed
 from refusion.errors import BackendError, InputError, RefusionError
 from refusion.gpus import Gpu, find_gpus

@@ -7,14 +7,9 @@ import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from refusion.backends.tensorrt.identity import (
-    PLAN_SUFFIX,
-    EngineIdentity,
-    EngineRecord,
-    read_sidecar,
-    this_platform,
-)
+from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineIdentity, EngineRecord, this_platform
 from refusion.backends.tensorrt.library import Flavour, available_flavours, load_library
+from refusion.backends.tensorrt.sidecar import read_sidecar
 from refusion.backends.tensorrt.signing import is_signed
 from refusion.errors import RefusionError
 from refusion.gpus import Gpu

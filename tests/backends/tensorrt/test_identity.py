@@ -8,16 +8,9 @@ from typing import Any
 import pytest
 
 from refusion import BackendError, InputError, UsageError
-from refusion.backends.tensorrt.identity import (
-    EngineIdentity,
-    EngineRecord,
-    ShapeProfile,
-    finite,
-    read_sidecar,
-    sidecar_of,
-    sidecar_text,
-)
+from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, ShapeProfile, finite
 from refusion.backends.tensorrt.library import Flavour
+from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of, sidecar_text
 
 PROFILE = ShapeProfile((1, 64, 64), (1, 480, 640), (4, 1080, 1920))
 IDENTITY = EngineIdentity(

@@ -11,9 +11,10 @@ from engine_builds import H200, PROFILE, build, library_of
 from tiny_onnx import write_tiny_onnx
 
 from refusion import BackendError, InputError
-from refusion.backends.tensorrt.identity import EngineRecord, sidecar_of, sidecar_text
+from refusion.backends.tensorrt.identity import EngineRecord
 from refusion.backends.tensorrt.library import Flavour, Library, load_library
 from refusion.backends.tensorrt.loading import load_engine
+from refusion.backends.tensorrt.sidecar import sidecar_of, sidecar_text
 from refusion.backends.tensorrt.signing import key_path, sign
 from refusion.export.engine import BuiltEngine
 from refusion.gpus import Gpu, GpuReport

@@ -9,16 +9,10 @@ import pytest
 from fake_tensorrt import fake_tensorrt
 
 from refusion.backends.tensorrt import search
-from refusion.backends.tensorrt.identity import (
-    EngineIdentity,
-    EngineRecord,
-    ShapeProfile,
-    sidecar_of,
-    sidecar_text,
-    this_platform,
-)
+from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, ShapeProfile, this_platform
 from refusion.backends.tensorrt.library import Flavour, Library
 from refusion.backends.tensorrt.loading import engine_folders, find_engine
+from refusion.backends.tensorrt.sidecar import sidecar_of, sidecar_text
 from refusion.backends.tensorrt.signing import sign
 from refusion.gpus import Gpu
 
