@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion import ops
-from refusion.backends import create_backend
 from refusion.errors import InputError, UsageError
-from refusion.executor import CpuExecutor
 from refusion.frames import Frame, checked_pair, size_text
+from refusion.fused_stream import FusedStream, chroma_of
+from refusion.placement import Device, Placement, engine_folders_of
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma, Task
 from refusion.timing import StageClock
-from refusion.weights import shipped_weights
 
 MODELS = ("full",)
 
@@ -26,8 +24,8 @@ MODELS = ("full",)
 class Fuser:
     """Fuses pairs of frames with one set of weights.
 
-    Calls from several threads at once are safe, and use the machine no better than one after the other:
-    the network takes all cores for each.
+    Calls from several threads at once are safe, and use the machine no better than one after the other: the
+    network takes all cores, or the whole GPU, for each. What overlaps work on a GPU is `stream().frames()`.
 
     Example:
         >>> import numpy as np, refusion
@@ -45,6 +43,9 @@ class Fuser:
         model: str = "full",
         weights: str | Path | None = None,
         backend: str = "auto",
+        device: str | Device = "auto",
+        engines: str | Path | Sequence[str | Path] | None = None,
+        trust: bool = False,
         output_range: str | RangePolicy = "image",
         threads: int = 0,
     ) -> None:
@@ -53,18 +54,24 @@ class Fuser:
         Args:
             task: What is fused: ivif, mif, mfif or meif.
             model: Which network: full.
-            weights: A file to use instead of the shipped weights: `.onnx` or `.safetensors` of ours, or an
-                official ReFusion `.pth`.
-            backend: onnxruntime, torch, or auto: the fastest that can read the weights.
+            weights: A file to use instead of the shipped weights: `.onnx` or `.safetensors` of ours, an
+                official ReFusion `.pth`, or a TensorRT engine of ours, `.plan`.
+            backend: tensorrt, onnxruntime, torch, or auto. auto takes a TensorRT engine that was built from
+                these weights for this GPU, for each size of frames that one fits; all else runs on the fastest
+                backend that can read the weights, and a warning in the log says so. tensorrt refuses a size
+                that no engine fits.
+            device: cpu; cuda: on the first GPU or not at all; or auto: on the GPU if one can be used.
+            engines: Folder, or folders, with TensorRT engines; by default `$REFUSION_ENGINES`, else ./engines.
+            trust: Also load engines that another user or machine built. They are machine code.
             output_range: Range policy of single calls: "image" stretches each result to its own minimum and
                 maximum, as the official script does; "off" leaves the network's values.
             threads: CPU threads of the network; 0 takes all cores.
 
         Raises:
-            UsageError: An unknown task, model, backend or range policy.
+            UsageError: An unknown task, model, backend, device or range policy, or some that do not go together.
             InputError: There is no such weights file.
             WeightsError: The weights are damaged, missing, or not ours.
-            BackendError: The backend is not installed.
+            BackendError: The backend is not installed, the device is not there, or no engine fits.
         """
         self.task = Task.parse(task)
         if model not in MODELS:
@@ -73,18 +80,22 @@ class Fuser:
         if self.output_range is RangePolicy.tracked:
             raise UsageError("a tracked range belongs to a stream: use Fuser.stream(), or image or off here")
         self.clock = StageClock()
-        path = Path(weights) if weights is not None else self._shipped(backend)
-        self.weights = path
-        self._executor = CpuExecutor(create_backend(backend, path, threads=threads), self.clock)
-
-    def _shipped(self, backend: str) -> Path:
-        files = shipped_weights(self.task)
-        return files.safetensors if backend == "torch" else files.onnx
+        placement = Placement(
+            task=self.task,
+            model=model,
+            weights=Path(weights) if weights is not None else None,
+            backend=backend,
+            device=Device.parse(device),
+            engines=engine_folders_of(engines),
+            trust=trust,
+            threads=threads,
+        )
+        self.weights, self._executor = placement.open(self.clock)
 
     @property
     def description(self) -> str:
         """What runs where, for people."""
-        return f"{self._executor.backend.description}; pre- and post-processing: {ops.implementation()}"
+        return self._executor.description
 
     def __call__(self, a: Any, b: Any) -> Frame:
         """Fuse one pair.
@@ -98,42 +109,13 @@ class Fuser:
             uint8, (H, W, 3) BGR where a source has colour, else (H, W).
 
         Raises:
-            InputError: A source is no such array, or the sizes differ.
+            InputError: A source is no such array, the sizes differ, or the engine was not built for the size.
             BackendError: The network could not run, for instance for lack of memory.
         """
         return self.batch([(a, b)])[0]
 
     def batch(self, pairs: Sequence[tuple[Any, Any]]) -> list[Frame]:
         """Fuse several pairs of one size in a single run of the network; see __call__."""
-        return self._fuse(pairs, OutputRange(self.output_range), None)
-
-    def luma(self, a: Any, b: Any) -> NDArray[np.float32]:
-        """Return the network's output for one pair as it is, float32 (H, W) in (0, 1)."""
-        return self._executor.luma([checked_pair(a, b)])[0]
-
-    def stream(
-        self, *, chroma: Chroma | None = None, output_range: str | RangePolicy = "tracked"
-    ) -> Callable[[Any, Any], Frame]:
-        """Return a function that fuses the frames of one stream, in order, with a steady range and colour.
-
-        Args:
-            chroma: Where colour comes from, for the whole stream; None decides on the first pair.
-            output_range: Range policy; "tracked" follows the stream's range without pumping.
-        """
-        follower = OutputRange(RangePolicy.parse(output_range))
-        decided = chroma
-
-        def fuse(a: Any, b: Any) -> Frame:
-            nonlocal decided
-            if decided is None:
-                decided = _chroma_of(*checked_pair(a, b))
-            return self._fuse([(a, b)], follower, decided)[0]
-
-        return fuse
-
-    def _fuse(
-        self, pairs: Sequence[tuple[Any, Any]], follower: OutputRange, chroma: Chroma | None
-    ) -> list[Frame]:
         if not pairs:
             return []
         checked = [checked_pair(a, b) for a, b in pairs]
@@ -143,11 +125,28 @@ class Fuser:
                 raise InputError(
                     f"the pairs of a batch must have one size: found {size_text(first)} and {size_text(a)}"
                 )
-        policies = [chroma or _chroma_of(a, b) for a, b in checked]
-        return self._executor.fuse(checked, policies, follower.of)
+        chroma = [chroma_of(a, b) for a, b in checked]
+        return self._executor.submit(checked, chroma, OutputRange(self.output_range)).result()
+
+    def luma(self, a: Any, b: Any) -> NDArray[np.float32]:
+        """Return the network's output for one pair as it is, float32 (H, W) in (0, 1)."""
+        return self._executor.luma([checked_pair(a, b)])[0]
+
+    def stream(
+        self, *, chroma: Chroma | None = None, output_range: str | RangePolicy = "tracked"
+    ) -> FusedStream:
+        """Return what fuses the frames of one stream, in order, with a steady range and colour.
+
+        Call it with each pair, or give `.frames()` all of them, which overlaps work on a GPU.
+
+        Args:
+            chroma: Where colour comes from, for the whole stream; None decides on the first pair.
+            output_range: Range policy; "tracked" follows the stream's range without pumping.
+        """
+        return FusedStream(self._executor, OutputRange(RangePolicy.parse(output_range)), chroma)
 
     def close(self) -> None:
-        """Free the network; harmless when called twice."""
+        """Finish what is in flight and free the network; harmless when called twice."""
         self._executor.close()
 
     def __enter__(self) -> Fuser:
@@ -157,7 +156,3 @@ class Fuser:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _chroma_of(a: Frame, b: Frame) -> Chroma:
-    return Chroma.of(a_is_gray=ops.is_gray(a), b_is_gray=ops.is_gray(b))

@@ -12,11 +12,23 @@ from numpy.typing import NDArray
 
 from refusion.errors import BackendError, UsageError
 
-INSTALL = {
-    "onnxruntime": "pip install onnxruntime",
-    "torch": "pip install 'refusion[export]'",
+
+@dataclass(frozen=True)
+class BackendFacts:
+    """What sets one backend apart from the others."""
+
+    modules: tuple[str, ...]
+    """Any of them will do."""
+    suffixes: tuple[str, ...]
+    """Of the files of weights that it reads."""
+    install: str
+
+
+BACKENDS = {
+    "onnxruntime": BackendFacts(("onnxruntime",), (".onnx",), "pip install onnxruntime"),
+    "torch": BackendFacts(("torch",), (".safetensors", ".pth", ".pt"), "pip install 'refusion[export]'"),
+    "tensorrt": BackendFacts(("tensorrt", "tensorrt_rtx"), (".plan",), "see `refusion doctor`"),
 }
-WEIGHTS_SUFFIXES = {"onnxruntime": (".onnx",), "torch": (".safetensors", ".pth", ".pt")}
 
 
 class Backend(Protocol):
@@ -49,17 +61,23 @@ class Capability:
 
 def capabilities() -> list[Capability]:
     """Report every backend, without importing the heavy ones."""
+    report = []
+    for name, facts in BACKENDS.items():
+        found = [module for module in facts.modules if importlib.util.find_spec(module) is not None]
+        detail = ", ".join(map(_versioned, found)) or f"not installed: {facts.install}"
+        report.append(Capability(name, bool(found), detail))
+    return report
+
+
+def _versioned(module: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
-    report = []
-    for name, install in INSTALL.items():
-        try:
-            found = importlib.util.find_spec(name) is not None
-            detail = f"{name} {version(name)}, CPU" if found else f"not installed: {install}"
-        except PackageNotFoundError:
-            detail = name
-        report.append(Capability(name, found, detail))
-    return report
+    package = module.replace("_", "-")
+    try:
+        return f"{package} {version(package)}"
+    # Some distributions have other names, for instance onnxruntime-gpu.
+    except PackageNotFoundError:
+        return package
 
 
 def choose_backend(name: str, weights: Path) -> str:
@@ -69,43 +87,51 @@ def choose_backend(name: str, weights: Path) -> str:
         UsageError: There is no backend of that name, or it cannot read such a file.
         BackendError: It is not installed.
     """
-    known = ("auto", *INSTALL)
+    known = ("auto", *BACKENDS)
     if name not in known:
         raise UsageError(f"there is no backend '{name}'; choose one of {', '.join(known)}")
-    able = [backend for backend, suffixes in WEIGHTS_SUFFIXES.items() if weights.suffix in suffixes]
+    able = [backend for backend, facts in BACKENDS.items() if weights.suffix in facts.suffixes]
     if not able:
-        suffixes = ", ".join(suffix for group in WEIGHTS_SUFFIXES.values() for suffix in group)
+        suffixes = ", ".join(suffix for facts in BACKENDS.values() for suffix in facts.suffixes)
         raise UsageError(f"{weights} is no weights file: it must end in one of {suffixes}")
     if name == "auto":
         name = able[0]
     elif name not in able:
         raise UsageError(
-            f"the {name} backend reads {' or '.join(WEIGHTS_SUFFIXES[name])} files, not {weights.name}; "
+            f"the {name} backend reads {' or '.join(BACKENDS[name].suffixes)} files, not {weights.name}; "
             "`refusion export --format onnx --checkpoint FILE` converts a checkpoint"
         )
-    if importlib.util.find_spec(name) is None:
+    if not any(importlib.util.find_spec(module) for module in BACKENDS[name].modules):
         raise BackendError(
-            f"{weights.name} needs the {name} backend, which is not installed: {INSTALL[name]}"
+            f"{weights.name} needs the {name} backend, which is not installed: {BACKENDS[name].install}"
         )
     return name
 
 
-def create_backend(name: str, weights: Path, *, threads: int = 0) -> Backend:
+def create_backend(name: str, weights: Path, *, threads: int = 0, device: str = "cpu") -> Backend:
     """Load weights into the chosen backend (see choose_backend).
 
     Args:
         name: A backend's name, or "auto".
         weights: The file of weights.
         threads: CPU threads of the network; 0 takes all cores.
+        device: "cpu"; "cuda": on a GPU or not at all; "auto": on a GPU if the backend can.
 
     Raises:
         InputError, UsageError, WeightsError, BackendError: As the parts say.
     """
     chosen = choose_backend(name, weights)
+    if chosen == "tensorrt":
+        from refusion.backends.tensorrt.backend import TensorRTBackend
+        from refusion.backends.tensorrt.loading import load_engine
+
+        return TensorRTBackend(load_engine(weights))
     if chosen == "onnxruntime":
         from refusion.backends.onnxruntime import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(weights, threads=threads)
+        return OnnxRuntimeBackend(weights, threads=threads, device=device)
+    if device == "cuda":
+        raise UsageError("the torch backend compares on the CPU only; choose another one for a GPU")
     from refusion.backends.torch import TorchBackend
 
     return TorchBackend(weights, threads=threads)

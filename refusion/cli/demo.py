@@ -10,6 +10,8 @@ import typer
 from refusion.cli.options import ForceOption, ThreadsOption
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from refusion.frames import Frame
     from refusion.fuser import Fuser
     from refusion.stream.synthetic import SyntheticScene
@@ -83,21 +85,28 @@ def _fuse(
     from refusion.stream.video_writer import VideoWriter
 
     chosen = {frames * (2 * row + 1) // (2 * SHEET_ROWS) for row in range(SHEET_ROWS)}
+    shown: dict[int, tuple[Frame, Frame]] = {}
     rows = []
+    clock = fuser.clock
+
+    def decoded(source: VideoPairs) -> Iterator[tuple[Frame, Frame]]:
+        pairs = iter(source)
+        for number in range(frames):
+            with clock.stage("decode"):
+                pair = next(pairs)
+            if number in chosen:
+                shown[number] = pair.a, pair.b
+            yield pair.a, pair.b
+
     with (
         progress_bar() as bar,
         VideoPairs(infrared, visible) as source,
         VideoWriter(fused, rate=source.rate, size=source.size, force=force) as writer,
     ):
-        clock = fuser.clock
-        fuse = fuser.stream(chroma=source.chroma)
-        pairs = iter(source)
-        for number in bar.track(range(frames), description="fusing"):
-            with clock.stage("decode"):
-                pair = next(pairs)
-            result = fuse(pair.a, pair.b)
+        results = fuser.stream(chroma=source.chroma).frames(decoded(source))
+        for number, result in enumerate(bar.track(results, total=frames, description="fusing")):
             with clock.stage("encode"):
                 writer.write(result)
             if number in chosen:
-                rows.append((pair.a, pair.b, result))
+                rows.append((*shown[number], result))
     return rows

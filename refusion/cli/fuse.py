@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from refusion.cli.options import ForceOption, TaskOption, ThreadsOption
+from refusion.cli.options import (
+    DeviceOption,
+    EnginesOption,
+    ForceOption,
+    TaskOption,
+    ThreadsOption,
+    TrustOption,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refusion.frames import Frame
     from refusion.fuser import Fuser
     from refusion.ranges import RangePolicy
     from refusion.stream.pairs import PairSource
@@ -29,10 +39,14 @@ def fuse(
     weights: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
         typer.Option(
-            help="Weights instead of the shipped ones: .onnx, .safetensors, .pt of a run, official .pth."
+            help="Weights instead of the shipped ones: .onnx, .safetensors, .pt of a run, official .pth, or a "
+            "TensorRT engine (.plan)."
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto, onnxruntime or torch.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, onnxruntime, tensorrt or torch.")] = "auto",
+    device: DeviceOption = "auto",
+    engines: EnginesOption = None,
+    trust: TrustOption = False,
     output_range: Annotated[
         str,
         typer.Option(
@@ -72,6 +86,9 @@ def fuse(
             model=model,
             weights=weights,
             backend=backend,
+            device=device,
+            engines=engines,
+            trust=trust,
             output_range=RangePolicy.image if is_video else policy,
             threads=threads,
         )
@@ -162,16 +179,26 @@ def _fuse_pair(fuser: Fuser, path_a: Path, path_b: Path, target: Path) -> None:
 
 
 def _fuse_video(fuser: Fuser, source: PairSource, output: Path, policy: RangePolicy, force: bool) -> None:
+    from collections import deque
+
     from refusion.cli.progress import progress_bar
     from refusion.stream.video_writer import VideoWriter
+
+    # Of the pairs in flight: a frame is written when later pairs have been read already.
+    times_ns: deque[int] = deque()
+
+    def sources() -> Iterator[tuple[Frame, Frame]]:
+        for pair in source:
+            times_ns.append(pair.time_ns)
+            yield pair.a, pair.b
 
     frames = 0
     with (
         VideoWriter(output, rate=source.rate, size=source.size, force=force) as writer,
         progress_bar() as bar,
     ):
-        fuse_frame = fuser.stream(chroma=source.chroma, output_range=policy)
-        for pair in bar.track(source, total=source.frame_count, description="fusing"):
-            writer.write(fuse_frame(pair.a, pair.b), time_ns=pair.time_ns)
+        fused = fuser.stream(chroma=source.chroma, output_range=policy).frames(sources())
+        for frame in bar.track(fused, total=source.frame_count, description="fusing"):
+            writer.write(frame, time_ns=times_ns.popleft())
             frames += 1
     print(f"wrote {frames} frames to {output}")

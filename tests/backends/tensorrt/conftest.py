@@ -1,0 +1,143 @@
+"""The same scenarios on a fake GPU, which every machine has, and on a real one."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from refusion import _C
+from refusion.backends.onnxruntime import OnnxRuntimeBackend
+from refusion.backends.tensorrt.device import CudaDevice, cuda_device
+from refusion.backends.tensorrt.executor import TensorRTExecutor
+from refusion.backends.tensorrt.identity import ShapeProfile
+from refusion.backends.tensorrt.loading import LoadedEngine
+from refusion.executor import CpuExecutor, Executor
+from refusion.tasks import Task
+from refusion.timing import StageClock
+from refusion.weights import shipped_weights
+
+from .fake_cuda import FakeGpu, create_driver
+from .fake_work import CudaOperations, FakeEngine, loaded_engine
+
+PROFILE = ShapeProfile((1, 8, 8), (1, 32, 48), (3, 96, 128))
+
+
+@dataclass
+class Rig:
+    """A GPU to test on, real or fake."""
+
+    load: Callable[[], LoadedEngine]
+    expected: Executor
+    """Fuses on the CPU."""
+    gpu: FakeGpu | None
+    """None: it is a real one."""
+
+    @property
+    def device(self) -> CudaDevice:
+        return cuda_device()
+
+    def open(self) -> TensorRTExecutor:
+        return TensorRTExecutor(self.load(), StageClock())
+
+    def assert_equal(self, found: np.ndarray, expected: np.ndarray) -> None:
+        """Compare frames: on the fake the arithmetic is the CPU's own, but for sums in another order."""
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        difference = np.abs(found.astype(int) - expected.astype(int))
+        assert difference.max() <= (1 if self.gpu is not None else 2)
+        assert np.mean(difference > 1) <= 0.03
+
+
+@pytest.fixture(scope="session")
+def network() -> OnnxRuntimeBackend:
+    """The shipped network on the CPU, on one thread."""
+    return OnnxRuntimeBackend(shipped_weights(Task.ivif).onnx, threads=1)
+
+
+@pytest.fixture
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGpu]:
+    """A fake GPU in the place of pycuda and of the CUDA functions of refusion._C."""
+    gpu = FakeGpu(**getattr(request, "param", {}))
+    driver, package = ModuleType("pycuda.driver"), ModuleType("pycuda")
+    vars(driver).update(vars(create_driver(gpu)))
+    package.driver = driver  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pycuda", package)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
+    # Nothing of the fake may be called when the process ends.
+    monkeypatch.setattr("refusion.backends.tensorrt.device.atexit.register", lambda function: None)
+    operations = CudaOperations(gpu)
+    for name in dir(operations):
+        if name.startswith(("cuda_", "Cuda")):
+            monkeypatch.setattr(_C, name, getattr(operations, name), raising=False)
+    information = _C.build_info()
+    monkeypatch.setattr(_C, "build_info", lambda: {**information, "cuda": "13.0"})
+    cuda_device.cache_clear()
+    yield gpu
+    cuda_device.cache_clear()
+
+
+@pytest.fixture
+def engine(gpu: FakeGpu, network: OnnxRuntimeBackend) -> FakeEngine:
+    """An engine for the fake GPU."""
+    return FakeEngine(gpu, network, PROFILE)
+
+
+@pytest.fixture(scope="session")
+def real_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An engine of the shipped model, built on this machine's GPU."""
+    if importlib.util.find_spec("pycuda") is None or importlib.util.find_spec("tensorrt") is None:
+        pytest.skip("needs tensorrt and pycuda")
+    from refusion.gpus import find_gpus
+
+    found = find_gpus()
+    if not found.gpus:
+        pytest.skip(f"needs a GPU: {found.problem}")
+    if not _C.build_info()["cuda"]:
+        pytest.skip("refusion._C was compiled without CUDA")
+    from refusion.backends.tensorrt.library import Flavour
+    from refusion.export.engine import EngineRequest, build_engine
+
+    request = EngineRequest(
+        onnx=shipped_weights(Task.ivif).onnx,
+        folder=tmp_path_factory.mktemp("engines"),
+        flavour=Flavour.tensorrt,
+        profile=PROFILE,
+    )
+    return build_engine(request).path
+
+
+SCHEDULES = {
+    "lazy": {},
+    "random": {"schedule": random.Random(0)},
+    "integrated": {"is_integrated": True},
+    "integrated-random": {"schedule": random.Random(1), "is_integrated": True},
+}
+
+
+@pytest.fixture(params=[*SCHEDULES, pytest.param("real", marks=pytest.mark.gpu)])
+def rig(request: pytest.FixtureRequest, network: OnnxRuntimeBackend) -> Rig:
+    """Each kind of GPU in turn."""
+    expected = CpuExecutor(network, StageClock())
+    if request.param == "real":
+        from refusion.backends.tensorrt.loading import load_engine
+
+        plan = request.getfixturevalue("real_plan")
+        return Rig(lambda: load_engine(plan), expected, None)
+    gpu: FakeGpu = request.getfixturevalue("gpu")
+    for name, value in SCHEDULES[request.param].items():
+        setattr(gpu, name, value)
+    engine: FakeEngine = request.getfixturevalue("engine")
+    return Rig(lambda: loaded_engine(engine), expected, gpu)
+
+
+@pytest.fixture
+def rig_lazy(engine: FakeEngine, network: OnnxRuntimeBackend) -> Rig:
+    """The fake whose streams do nothing that is not waited for."""
+    return Rig(lambda: loaded_engine(engine), CpuExecutor(network, StageClock()), engine.gpu)
