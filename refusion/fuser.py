@@ -57,18 +57,18 @@ class Fuser:
             weights: A file to use instead of the shipped weights: `.onnx` or `.safetensors` of ours, an
                 official ReFusion `.pth`, or a TensorRT engine of ours, `.plan`.
             backend: tensorrt, onnxruntime, torch, or auto. auto takes a TensorRT engine that was built from
-                these weights for this GPU, for each size of frames that one fits; all else runs on the fastest
-                backend that can read the weights, and a warning in the log says so. tensorrt refuses a size
-                that no engine fits.
+                these weights for this GPU, for each size of frames that one fits; other sizes run on the
+                fastest backend that can read the weights, and a warning in the log says so. tensorrt refuses
+                a size that no engine fits.
             device: cpu; cuda: on the first GPU or not at all; or auto: on the GPU if one can be used.
-            engines: Folder, or folders, with TensorRT engines; by default `$REFUSION_ENGINES`, else ./engines.
+            engines: Folder, or folders, of TensorRT engines; default: `$REFUSION_ENGINES`, else ./engines.
             trust: Also load engines that another user or machine built. They are machine code.
             output_range: Range policy of single calls: "image" stretches each result to its own minimum and
                 maximum, as the official script does; "off" leaves the network's values.
             threads: CPU threads of the network; 0 takes all cores.
 
         Raises:
-            UsageError: An unknown task, model, backend, device or range policy, or some that do not go together.
+            UsageError: An unknown task, model, backend, device or range policy, or some that do not fit.
             InputError: There is no such weights file.
             WeightsError: The weights are damaged, missing, or not ours.
             BackendError: The backend is not installed, the device is not there, or no engine fits.

@@ -19,6 +19,7 @@ from refusion.weights import sha256, shipped_weights
 if TYPE_CHECKING:
     from refusion.backends.tensorrt.shelf import Shelf
 
+# Not taken from the tensorrt package, which `import refusion` does without.
 PLAN_SUFFIX = ".plan"
 CHECKPOINT_KEY = "refusion.checkpoint_sha256"
 """Metadata key of the ONNX models that our exporter writes: the checkpoint that a model was made from."""
@@ -156,7 +157,7 @@ class Placement:
 
 
 def _may_use_engines(placement: Placement) -> bool:
-    """Tell whether it is worth a look at GPU and engines: by what is installed, without importing any of it."""
+    """Tell whether it is worth a look at GPU and engines: by what is installed, importing none of it."""
     if placement.device is Device.cpu or importlib.util.find_spec("pycuda") is None:
         return False
     return any(importlib.util.find_spec(name) is not None for name in ("tensorrt", "tensorrt_rtx"))

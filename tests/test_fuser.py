@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from refusion import Chroma, Fuser, InputError, UsageError
+from refusion import BackendError, Chroma, Fuser, InputError, UsageError
+from refusion.fused_stream import FusedStream
+from refusion.ranges import OutputRange, RangePolicy
 
 RANDOM = np.random.default_rng(0)
 
@@ -97,12 +101,97 @@ def test_a_stream_decides_colour_once_and_keeps_its_range(fuser: Fuser) -> None:
     assert fuser.stream(chroma=Chroma.NONE)(gray(8, 8), colour(8, 8)).shape == (8, 8)
 
 
+def test_frames_of_a_stream_equal_its_calls(fuser: Fuser) -> None:
+    pairs = [(gray(16, 24) // 2 + index, colour(16, 24)) for index in range(5)]
+    call, frames = fuser.stream(), fuser.stream().frames(iter(pairs))
+    for found, pair in zip(frames, pairs, strict=True):
+        np.testing.assert_array_equal(found, call(*pair))
+
+
+class Later:
+    """An executor that keeps three submissions, and hands their frames out when they are asked for."""
+
+    description, frames_in_flight = "later", 3
+
+    def __init__(self) -> None:
+        self.in_flight = self.most_in_flight = 0
+
+    def submit(self, pairs: Any, chroma: Any, follower: Any) -> Any:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        return Promise(self, pairs[0][0])
+
+    def luma(self, pairs: Any) -> Any:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Promise(NamedTuple):
+    """The frame of a pair, which fails for pairs of the value 9."""
+
+    executor: Later
+    frame: Any
+
+    def result(self) -> list[Any]:
+        self.executor.in_flight -= 1
+        if self.frame[0, 0] == 9:
+            raise BackendError("the device failed")
+        return [self.frame]
+
+
+def values(frames: Any, into: list[int]) -> None:
+    for frame in frames:
+        into.append(int(frame[0, 0]))
+
+
+def numbered(*values: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for value in values:
+        if value < 0:
+            raise InputError("the source is damaged")
+        frame = np.full((4, 4), value, np.uint8)
+        yield frame, frame if value != 8 else np.zeros((5, 5), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected", "message"),
+    [
+        ((), [], None),
+        ((1, 2), [1, 2], None),
+        ((1, 2, 3, 4, 5), [1, 2, 3, 4, 5], None),
+        ((1, 2, 3, 4, -1), [1, 2, 3, 4], "the source is damaged"),
+        ((1, 8, 3), [1], "a is 4x4, b is 5x5"),
+        ((1, 2, 9, 4, 5, 6), [1, 2], "the device failed"),
+        # What comes first is raised first, though the source failed before anybody asked for the frame.
+        ((1, 9, -1), [1], "the device failed"),
+    ],
+)
+def test_what_fails_is_raised_in_its_place(
+    sources: tuple[int, ...], expected: list[int], message: str | None
+) -> None:
+    executor, found = Later(), []  # type: ignore[var-annotated]
+    frames = FusedStream(executor, OutputRange(RangePolicy.off), None).frames(numbered(*sources))
+    if message is None:
+        values(frames, found)
+    else:
+        with pytest.raises((InputError, BackendError), match=message):
+            values(frames, found)
+    assert found == expected
+    assert executor.most_in_flight <= executor.frames_in_flight
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"task": "nope"}, UsageError, "there is no task 'nope'"),
         ({"model": "lite"}, UsageError, "there is no model 'lite'; choose one of full"),
-        ({"backend": "cuda"}, UsageError, "no backend 'cuda'; choose one of auto, onnxruntime, torch"),
+        (
+            {"backend": "cuda"},
+            UsageError,
+            "no backend 'cuda'; choose one of auto, onnxruntime, torch",
+        ),
+        ({"device": "gpu"}, UsageError, "there is no device 'gpu'; choose one of auto, cpu, cuda"),
         ({"output_range": "tracked"}, UsageError, r"use Fuser.stream\(\)"),
         ({"weights": "none.onnx"}, InputError, "there is no model none.onnx"),
         ({"weights": "model.bin"}, UsageError, "must end in one of .onnx, .safetensors, .pth, .pt"),

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refusion.gpus import Gpu
+
 
 def doctor() -> None:
     """Report versions, backends, native code and weights; exit status 1 if nothing can fuse here."""
@@ -11,46 +17,97 @@ def doctor() -> None:
     import cv2
     import typer
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     import refusion
     from refusion import ops
     from refusion.backends import capabilities
     from refusion.errors import RefusionError
+    from refusion.gpus import find_gpus
     from refusion.tasks import Task
     from refusion.weights import shipped_weights
 
     table = Table(show_header=False)
-    table.add_row("refusion", refusion.__version__)
-    table.add_row("Python", f"{platform.python_version()}, {platform.platform()}")
+
+    def add(name: str, detail: str) -> None:
+        # Rich would take the brackets of 'refusion[tensorrt]' for its own.
+        table.add_row(name, escape(detail))
+
+    add("refusion", refusion.__version__)
+    add("Python", f"{platform.python_version()}, {platform.platform()}")
     # OpenCV's wheel has several names (opencv-python-headless and others): the module knows better.
-    table.add_row("OpenCV", cv2.__version__)
+    add("OpenCV", cv2.__version__)
     for package in ("numpy", "av"):
         try:
-            table.add_row(package, version(package))
+            add(package, version(package))
         except PackageNotFoundError:
-            table.add_row(package, f"not installed: pip install {package}")
-    table.add_row("pre- and post-processing", ops.implementation())
-    table.add_row("CUDA devices", _cuda())
+            add(package, f"not installed: pip install {package}")
+    add("pre- and post-processing", ops.implementation())
+    report = find_gpus()
+    add("CUDA devices", ", ".join(map(_gpu_text, report.gpus)) or f"none: {report.problem}")
     backends = capabilities()
     for backend in backends:
-        table.add_row(f"backend {backend.name}", backend.detail)
+        add(f"backend {backend.name}", backend.detail)
+    for name, detail in _gpu_libraries().items():
+        add(name, detail)
+    for name, detail in _engines(report.gpus[0] if report.gpus else None):
+        add(name, detail)
     for task in Task:
         try:
             manifest = shipped_weights(task).manifest
-            table.add_row(f"weights {task.name}", f"shipped: {manifest['summary']}")
+            add(f"weights {task.name}", f"shipped: {manifest['summary']}")
         except RefusionError as error:
-            table.add_row(f"weights {task.name}", str(error))
+            add(f"weights {task.name}", str(error))
     Console().print(table)
     if not any(backend.available for backend in backends):
         raise typer.Exit(1)
 
 
-def _cuda() -> str:
-    from refusion.gpus import find_gpus
+def _gpu_text(gpu: Gpu) -> str:
+    capability = ".".join(map(str, gpu.compute_capability))
+    return f"{gpu.name} (compute capability {capability}, {gpu.memory_mib} MiB)"
 
-    report = find_gpus()
-    names = [
-        f"{gpu.name} (compute capability {'.'.join(map(str, gpu.compute_capability))})" for gpu in report.gpus
-    ]
-    return ", ".join(names) or f"none: {report.problem}"
+
+def _gpu_libraries() -> dict[str, str]:
+    """Return what the GPU path needs, by name: versions, or how to get it."""
+    import importlib.util
+
+    from refusion.backends.tensorrt.device import load_driver
+    from refusion.backends.tensorrt.library import Flavour, installation_advice, load_library
+    from refusion.errors import BackendError
+
+    rows = {}
+    for flavour in Flavour:
+        facts = flavour.value
+        if importlib.util.find_spec(facts.module) is None:
+            rows[facts.title] = f"not installed: {installation_advice(flavour)}"
+            continue
+        try:
+            rows[facts.title] = load_library(flavour).version
+        except BackendError as error:
+            rows[facts.title] = str(error)
+    try:
+        rows["pycuda"] = ".".join(map(str, load_driver().get_version())) + " (CUDA it was built with)"
+    except BackendError as error:
+        rows["pycuda"] = str(error)
+    if importlib.util.find_spec("onnxruntime") is not None:
+        import onnxruntime
+
+        rows["ONNX Runtime providers"] = ", ".join(onnxruntime.get_available_providers())
+    return rows
+
+
+def _engines(gpu: Gpu | None) -> Iterator[tuple[str, str]]:
+    """Yield a row for each TensorRT engine, with whether it fits this machine."""
+    from refusion.backends.tensorrt.search import engine_folders
+    from refusion.backends.tensorrt.shelf import shelved_engines
+
+    found = False
+    folders = engine_folders()
+    for engine in shelved_engines(folders, gpu=gpu, trust=False):
+        found = True
+        takes = f"takes {engine.record.identity.profile}" if engine.record is not None else ""
+        yield f"engine {engine.plan.name}", engine.problem or f"fits; {takes}"
+    if not found:
+        yield "engines", f"none in {' or '.join(map(str, folders))}"

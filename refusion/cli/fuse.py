@@ -39,8 +39,8 @@ def fuse(
     weights: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
         typer.Option(
-            help="Weights instead of the shipped ones: .onnx, .safetensors, .pt of a run, official .pth, or a "
-            "TensorRT engine (.plan)."
+            help="Weights instead of the shipped ones: .onnx, .safetensors, .pt of a run, official .pth, or "
+            "a TensorRT engine (.plan)."
         ),
     ] = None,
     backend: Annotated[str, typer.Option(help="auto, onnxruntime, tensorrt or torch.")] = "auto",

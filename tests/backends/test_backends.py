@@ -23,7 +23,8 @@ def test_onnxruntime_and_torch_agree() -> None:
 def test_every_backend_reports() -> None:
     report = {capability.name: capability for capability in capabilities()}
     assert report["onnxruntime"].available
-    assert set(report) == {"onnxruntime", "torch"}
+    assert set(report) == {"onnxruntime", "tensorrt", "torch"}
+    assert report["onnxruntime"].detail.startswith("onnxruntime")
 
 
 @pytest.mark.parametrize("content", [b"", b"junk" * 100])

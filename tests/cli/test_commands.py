@@ -54,10 +54,24 @@ def test_doctor_says_what_is_here(cli: Command) -> None:
         "OpenCV",
         "backend onnxruntime",
         "backend torch",
+        "backend tensorrt",
+        "CUDA devices",
+        "pycuda",
+        "CPUExecutionProvider",
         "weights ivif",
         "weights mif",
     ):
         assert fact in outcome.out
+    assert "none in engines" in outcome.out
+
+
+def test_doctor_lists_engines_with_what_keeps_them_from_running(cli: Command) -> None:
+    Path("engines").mkdir()
+    Path("engines/x.plan").write_bytes(b"junk")
+    outcome = cli("doctor")
+    assert outcome.status == 0
+    assert "engine x.plan" in outcome.out
+    assert "it has no record" in outcome.out
 
 
 def test_eval_writes_every_metric(cli: Command, folders: tuple[Path, Path]) -> None:

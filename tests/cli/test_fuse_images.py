@@ -112,3 +112,14 @@ def test_a_second_run_is_refused_before_any_work(cli: Command, folders: tuple[Pa
     assert Path("fused/2.png").read_text() == "precious"
     assert cli("fuse", *folders, "-o", "fused", "--force").status == 0
     assert read_image(Path("fused/2.png")).shape == (48, 64, 3)
+
+
+def test_the_device_is_chosen(cli: Command, images: tuple[Path, Path]) -> None:
+    assert cli("fuse", *images, "-o", "cpu.png", "--device", "cpu", "--engines", "nowhere").status == 0
+    unknown = cli("fuse", *images, "-o", "x.png", "--device", "tpu")
+    assert unknown.error_lines == ["error: there is no device 'tpu'; choose one of auto, cpu, cuda"]
+    Path("x.plan").write_bytes(b"junk")
+    on_cpu = cli("fuse", *images, "-o", "x.png", "--weights", "x.plan", "--device", "cpu", "--trust")
+    (line,) = on_cpu.error_lines
+    assert line.startswith("error: TensorRT runs on GPUs only")
+    assert not Path("x.png").exists()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-HEAVY = ("torch", "onnxruntime", "onnx", "av")
+HEAVY = ("torch", "onnxruntime", "onnx", "av", "tensorrt", "tensorrt_rtx", "pycuda")
 
 
 def imported(code: str) -> set[str]:
@@ -37,6 +37,16 @@ def test_help_answers_without_heavy_imports(command: str) -> None:
     modules = imported(code)
     assert "typer" in modules
     assert not modules & set(HEAVY)
+
+
+def test_a_fuser_on_a_machine_without_a_gpu_looks_for_nothing_heavy() -> None:
+    from refusion.gpus import find_gpus
+
+    if find_gpus().gpus:
+        pytest.skip("this machine has a GPU")
+    modules = imported("import refusion; refusion.Fuser('ivif')")
+    assert "onnxruntime" in modules
+    assert not modules & {"tensorrt", "tensorrt_rtx", "pycuda", "torch"}
 
 
 @pytest.mark.parametrize("script", ["refusion", "refusion-export"])

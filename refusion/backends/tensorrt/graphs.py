@@ -11,7 +11,7 @@ from refusion.errors import BackendError
 if TYPE_CHECKING:
     from refusion._C import CudaGraph
 
-# Two slots, for eight kinds of work: streams of differing colour beside each other, of several range policies.
+# Two slots, for eight kinds of work: streams beside each other, of differing colour and range policy.
 KEPT = 16
 
 
@@ -59,5 +59,5 @@ class WorkGraphs:
         return graph
 
     def clear(self) -> None:
-        """Forget all work, for instance because addresses changed. What was launched still runs to its end."""
+        """Forget all work, for instance because addresses changed. What was launched still runs."""
         self._graphs.clear()

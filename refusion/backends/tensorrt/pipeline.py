@@ -4,16 +4,16 @@
     compute                | batch 1   | batch 2   |           | batch 3
     download                           | frames 1  | frames 2  |
 
-Each of the three is a CUDA stream, in order in itself; events order them between each other. All computing is on
-one stream, so that the range of a stream of frames is followed in order, and so that one set of the network's
-buffers serves both slots. Only what is copied exists twice.
+Each of the three is a CUDA stream, in order in itself; events order them between each other. All computing is
+on one stream, so that the range of a stream of frames is followed in order, and so that one set of the
+network's buffers serves both slots. Only what is copied exists twice.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray

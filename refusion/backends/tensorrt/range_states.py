@@ -20,7 +20,7 @@ class _State(NamedTuple):
 class RangeStates:
     """Gives each follower its state: `OutputRange` says what it must do, and holds nothing here itself.
 
-    States are reset and reused in the order of one stream, so none is freed or overwritten under work in flight.
+    States are reset and reused in the order of one stream: none is overwritten under work in flight.
     """
 
     def __init__(self, device: CudaDevice, stream: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineRecord, read_sidecar
+from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineRecord, read_sidecar, this_platform
 from refusion.backends.tensorrt.library import available_flavours
 from refusion.backends.tensorrt.network import BatchShape
 from refusion.backends.tensorrt.search import find_engine
@@ -39,21 +39,25 @@ def shelved_engines(folders: Sequence[Path], *, gpu: Gpu | None, trust: bool) ->
         for plan in sorted(folder.glob(f"*{PLAN_SUFFIX}")):
             try:
                 record = read_sidecar(plan)
-                problem = _problem(record, gpu, trust)
+                problem = _problem(plan, record, gpu, trust)
             except RefusionError as error:
                 record, problem = None, str(error)
             yield ShelvedEngine(plan, record, problem)
 
 
-def _problem(record: EngineRecord | None, gpu: Gpu | None, trust: bool) -> str:
+def _problem(plan: Path, record: EngineRecord | None, gpu: Gpu | None, trust: bool) -> str:
     if record is None:
         return "it has no record: name it with --weights and --trust"
+    if plan.stat().st_size != record.plan_bytes:
+        return "it is damaged: its size is not that of its record"
     identity, title = record.identity, record.identity.flavour.value.title
     if identity.flavour not in available_flavours():
         return f"it needs {title}, which is not installed"
     installed = _installed_version(identity.flavour.value.module)
     if installed and installed != identity.tensorrt_version:
         return f"it was built by {title} {identity.tensorrt_version}, {installed} is installed"
+    if identity.platform != this_platform():
+        return f"it was built on {identity.platform}, this is {this_platform()}"
     if gpu is None:
         return f"it needs a GPU ({identity.compute_capability}), and there is none"
     if identity.compute_capability != gpu.sm:

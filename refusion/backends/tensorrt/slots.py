@@ -76,7 +76,7 @@ class Slot:
             computing.wait_for_event(self.uploaded)
 
     def download(self, layout: BatchLayout, copying: Any, computing: Any) -> None:
-        """Enqueue the copy from the device after what was computed, and the event that says that all is done."""
+        """Enqueue the copy from the device after what was computed, and the event that says so."""
         if self._on_device:
             self.computed.record(computing)
             copying.wait_for_event(self.computed)
@@ -93,7 +93,7 @@ class Slot:
         return pending
 
     def vacate(self) -> None:
-        """Wait until the batch is done, and see that nobody misses its frames: they move to who waits for them.
+        """Wait until the batch is done, and hand its frames to who waits for them.
 
         Raises:
             BackendError: The device failed, and nobody waits who could be told.

@@ -7,8 +7,9 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,10 +69,13 @@ def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     driver, package = ModuleType("pycuda.driver"), ModuleType("pycuda")
     vars(driver).update(vars(create_driver(gpu)))
     package.driver = driver  # type: ignore[attr-defined]
+    package.__spec__ = ModuleSpec("pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda", package)
     monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
     # Nothing of the fake may be called when the process ends.
-    monkeypatch.setattr("refusion.backends.tensorrt.device.atexit.register", lambda function: None)
+    monkeypatch.setattr(
+        "refusion.backends.tensorrt.device.atexit", SimpleNamespace(register=lambda function: None)
+    )
     operations = CudaOperations(gpu)
     for name in dir(operations):
         if name.startswith(("cuda_", "Cuda")):

@@ -1,9 +1,9 @@
 """A fake of `pycuda.driver`: no GPU, but its rules. For tests on machines without one.
 
-Kept faithfully: every call needs a context that is current in the calling thread; streams are queues whose work
-is done only when somebody waits for it, directly or through an event, so that a forgotten wait shows as stale
-data; page-locked memory is read and written when the copy runs, not when it is enqueued; what is captured does
-not run; memory that was freed is gone. Not kept: time, real parallelism, alignment, anything of the hardware.
+Kept faithfully: every call needs a context that is current in the calling thread; streams are queues whose
+work is done only when somebody waits for it, directly or through an event, so that a forgotten wait shows as
+stale data; page-locked memory is read and written when the copy runs, not when it is enqueued; what is
+captured does not run; memory that was freed is gone. Not kept: time, parallelism, the hardware.
 
 With a schedule, waiting for one stream lets the others run ahead at random, which finds memory that is
 overwritten too early; without, nothing runs that was not asked for.
@@ -276,7 +276,7 @@ def create_driver(gpu: FakeGpu) -> Any:
             return "Fake GPU"
 
         def compute_capability(self) -> tuple[int, int]:
-            return 8, 7
+            return 8, 9
 
         def get_attribute(self, attribute: str) -> int:
             assert attribute == "integrated"

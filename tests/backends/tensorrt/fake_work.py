@@ -1,8 +1,8 @@
-"""What runs on the fake GPU: a fake of TensorRT's runtime objects, and stand-ins for the CUDA part of refusion._C.
+"""What runs on the fake GPU: a fake of TensorRT's runtime objects, and stand-ins for refusion._C's CUDA part.
 
-The network is the shipped model in ONNX Runtime, and the operations are `refusion.ops`: so results must be those
-of the CPU. Kept of the real ones: they only enqueue; the execution context has one shape at a time and voids what
-was captured when that changes; the first run of a shape, and of a kernel, cannot be captured.
+The network is the shipped model in ONNX Runtime, and the operations are `refusion.ops`: so results must be
+those of the CPU. Kept of the real ones: they only enqueue; the execution context has one shape at a time and
+voids what was captured when that changes; the first run of a shape, and of a kernel, cannot be captured.
 """
 
 from __future__ import annotations
@@ -154,6 +154,10 @@ class CudaOperations:
         self._ranges: dict[int, OutputRange] = {}
         self.CudaImage = CudaImage
         self.CudaRange = CudaRange
+
+    def cuda_devices(self) -> tuple[list[Any], str]:
+        facts = {"name": "Fake GPU", "major": 8, "minor": 9, "memory_bytes": 8 << 30, "integrated": False}
+        return [SimpleNamespace(**facts)], ""
 
     def _enqueue(self, stream: int, kernel: object, work: Callable[[], None]) -> None:
         with self._gpu.lock:

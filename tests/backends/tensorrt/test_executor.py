@@ -1,8 +1,8 @@
 """The GPU executor against the CPU's, in every way that frames can come.
 
-Each scenario runs on a fake GPU (fake_cuda.py, fake_work.py: what they keep of a real one and what not is said
-there), with streams that do only what is waited for, with streams that run ahead at random, and with the shared
-memory of integrated GPUs; and on a real GPU where there is one.
+Each scenario runs on a fake GPU (fake_cuda.py, fake_work.py: what they keep of a real one and what not is
+said there), with streams that do only what is waited for, with streams that run ahead at random, and with the
+shared memory of integrated GPUs; and on a real GPU where there is one.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def test_any_colour_policy(rig: Rig, executor: TensorRTExecutor, chroma: Chroma)
 @pytest.mark.parametrize("policy", ["tracked", "image", "off"])
 def test_a_stream_overlaps_and_equals_the_cpu(rig: Rig, executor: TensorRTExecutor, policy: str) -> None:
     pairs = moving(12)
-    streams = (FusedStream(target, OutputRange(RangePolicy(policy)), None) for target in (executor, rig.expected))
+    streams = (
+        FusedStream(target, OutputRange(RangePolicy(policy)), None) for target in (executor, rig.expected)
+    )
     found, expected = (list(stream.frames(pairs)) for stream in streams)
     assert len(found) == len(pairs)
     for one, other in zip(found, expected, strict=True):
@@ -270,12 +272,14 @@ def test_an_executor_goes_when_the_last_frames_are_there(rig: Rig) -> None:
 def test_a_size_that_the_engine_excludes(rig: Rig, executor: TensorRTExecutor) -> None:
     good = (gray(), colour())
     pending = submit(executor, [good])
-    with pytest.raises(InputError, match=r"the engine takes .*, not 1x200x300 \(batch x height x width\)"):
+    with pytest.raises(InputError, match=r"the engine takes 1x8x8 to 3x96x128 .*, not 1x200x300: export one"):
         submit(executor, [(gray(200, 300), gray(200, 300))])
     rig.assert_equal(pending.result()[0], submit(rig, [good]).result()[0])
 
 
-def test_a_bad_pair_in_a_stream_comes_after_the_frames_before_it(rig: Rig, executor: TensorRTExecutor) -> None:
+def test_a_bad_pair_in_a_stream_comes_after_the_frames_before_it(
+    rig: Rig, executor: TensorRTExecutor
+) -> None:
     pairs = [(gray(), colour()) for _ in range(3)]
     frames = FusedStream(executor, OutputRange(RangePolicy.image), None).frames(
         [*pairs, (gray(), colour(8, 8)), *pairs]
@@ -383,7 +387,9 @@ def test_too_little_memory_names_the_size_and_smaller_frames_go_on(gpu: FakeGpu,
         ({"has_memory": False}, "TensorRT 10.3.0 could not prepare the engine to run: it logged no reason"),
     ],
 )
-def test_engines_that_cannot_run(engine: object, rig_lazy: Rig, changes: dict[str, object], message: str) -> None:
+def test_engines_that_cannot_run(
+    engine: object, rig_lazy: Rig, changes: dict[str, object], message: str
+) -> None:
     for name, value in changes.items():
         setattr(engine, name, value)
     with pytest.raises(BackendError, match=re.escape(message)):
