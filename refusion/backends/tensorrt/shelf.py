@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineRecord, read_sidecar, this_platform
+from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineRecord, this_platform
 from refusion.backends.tensorrt.library import available_flavours
 from refusion.backends.tensorrt.network import BatchShape
 from refusion.backends.tensorrt.search import find_engine
+from refusion.backends.tensorrt.sidecar import read_sidecar
 from refusion.backends.tensorrt.signing import is_signed
 from refusion.errors import RefusionError
 from refusion.gpus import Gpu

@@ -18,8 +18,8 @@ from refusion import _C
 from refusion.backends.onnxruntime import OnnxRuntimeBackend
 from refusion.backends.tensorrt.device import CudaDevice, cuda_device
 from refusion.backends.tensorrt.executor import TensorRTExecutor
-from refusion.backends.tensorrt.identity import ShapeProfile
 from refusion.backends.tensorrt.loading import LoadedEngine
+from refusion.backends.tensorrt.shapes import ShapeProfile
 from refusion.executor import CpuExecutor, Executor
 from refusion.tasks import Task
 from refusion.timing import StageClock

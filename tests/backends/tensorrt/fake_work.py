@@ -18,9 +18,9 @@ import numpy as np
 
 from refusion import ops
 from refusion.backends.onnxruntime import OnnxRuntimeBackend
-from refusion.backends.tensorrt.identity import ShapeProfile
 from refusion.backends.tensorrt.library import Flavour, Library
 from refusion.backends.tensorrt.loading import LoadedEngine
+from refusion.backends.tensorrt.shapes import ShapeProfile
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
 

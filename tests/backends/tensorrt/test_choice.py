@@ -19,16 +19,11 @@ import pytest
 
 from refusion import _C, BackendError, Fuser, UsageError
 from refusion.backends.onnxruntime import OnnxRuntimeBackend
-from refusion.backends.tensorrt.identity import (
-    EngineIdentity,
-    EngineRecord,
-    ShapeProfile,
-    sidecar_of,
-    sidecar_text,
-    this_platform,
-)
+from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, this_platform
 from refusion.backends.tensorrt.library import Flavour
 from refusion.backends.tensorrt.loading import LoadedEngine
+from refusion.backends.tensorrt.shapes import ShapeProfile
+from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of, sidecar_text
 from refusion.backends.tensorrt.signing import sign
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
@@ -99,8 +94,6 @@ def shelve(
         return plan
 
     def load(plan: Path, **_: object) -> LoadedEngine:
-        from refusion.backends.tensorrt.identity import read_sidecar
-
         record = read_sidecar(plan)
         assert record is not None
         engine = FakeEngine(gpu, network, record.identity.profile)
