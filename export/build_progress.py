@@ -35,6 +35,16 @@ class BuildWatch:
         """Ask the build to stop at its next step."""
         self._should_stop = True
 
+    def guarded(self, call: Callable[[], None]) -> None:
+        """Make a call of the caller's, whose exception is kept."""
+        if self.failure is not None:
+            return
+        try:
+            call()
+        except Exception as error:  # whatever it is, it is raised when TensorRT is out of the way
+            self.failure = error
+            self._should_stop = True
+
     def line(self) -> None:
         """A line was logged: the one sign of life of versions without a progress monitor."""
         self._tell()
@@ -61,17 +71,11 @@ class BuildWatch:
         self._tell()
 
     def _tell(self) -> None:
-        if self.failure is not None:
-            return
         roots = [name for name, phase in self._phases.items() if phase.parent is None]
         if roots:
             # Never back: a phase may begin again under another parent.
             self._fraction = max(self._fraction or 0.0, *map(self._share, roots))
-        try:
-            self._progress(self._fraction, self._phase)
-        except Exception as error:  # whatever it is, it is raised when TensorRT is out of the way
-            self.failure = error
-            self._should_stop = True
+        self.guarded(lambda: self._progress(self._fraction, self._phase))
 
     def _share(self, name: str) -> float:
         phase = self._phases[name]

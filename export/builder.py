@@ -166,10 +166,11 @@ def interruptible_compile(compiler: Compiler, lines_kept: Callable[[Recording], 
     def stop() -> None:
         watch.stop()
         if not has_monitor:
-            compiler.report(
+            text = (
                 f"{library.description} cannot be stopped within a build: waiting for its end; press Ctrl-C "
                 "again to end the whole program"
             )
+            watch.guarded(lambda: compiler.report(text))
 
     with library.log.recording(None if has_monitor else watch.line) as lines:
         try:

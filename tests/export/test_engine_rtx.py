@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_builds import Lines
+from fake_tensorrt import fake_tensorrt
 from tiny_onnx import write_tiny_onnx
 
 from refusion import BackendError
@@ -28,8 +33,8 @@ def real_library() -> Library:
 
 
 @pytest.fixture(scope="module")
-def real(real_library: Library, tmp_path_factory: pytest.TempPathFactory) -> tuple[BuiltEngine, Lines]:
-    """The shipped network, built for another machine's GPU; and what was told meanwhile."""
+def request_sm89(real_library: Library, tmp_path_factory: pytest.TempPathFactory) -> EngineRequest:
+    """The shipped network, for another machine's GPU."""
     import onnx
 
     folder = tmp_path_factory.mktemp("rtx")
@@ -41,8 +46,7 @@ def real(real_library: Library, tmp_path_factory: pytest.TempPathFactory) -> tup
             entry = model.metadata_props.add()
             entry.key, entry.value = f"refusion.{name}", value
     onnx.save(model, folder / "ivif.onnx")
-    lines = Lines()
-    request = EngineRequest(
+    return EngineRequest(
         onnx=folder / "ivif.onnx",
         folder=folder,
         flavour=Flavour.tensorrt_rtx,
@@ -50,8 +54,37 @@ def real(real_library: Library, tmp_path_factory: pytest.TempPathFactory) -> tup
         target="sm89",
         optimization_level=2,
     )
-    built = build_engine(request, report=lines, progress=lambda fraction, phase: lines(f"{fraction} {phase}"))
+
+
+@pytest.fixture(scope="module")
+def real(request_sm89: EngineRequest) -> tuple[BuiltEngine, Lines]:
+    """The engine, and what was told while it was built."""
+    lines = Lines()
+    built = build_engine(
+        request_sm89, report=lines, progress=lambda fraction, phase: lines(f"{fraction} {phase}")
+    )
     return built, lines
+
+
+@pytest.mark.parametrize("calls_before", [1, 20])
+def test_ctrl_c_ends_a_real_build_without_a_crash(
+    request_sm89: EngineRequest, tmp_path: Path, calls_before: int
+) -> None:
+    calls: list[str] = []
+
+    def progress(fraction: float | None, phase: str) -> None:
+        calls.append(phase)
+        if len(calls) == calls_before:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(
+            dataclasses.replace(request_sm89, folder=tmp_path / "engines"),
+            report=Lines(),
+            progress=progress,
+        )
+    assert "Timing tactics" not in calls
+    assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".log"]
 
 
 def test_the_real_library_builds_the_network(real: tuple[BuiltEngine, Lines]) -> None:
@@ -97,3 +130,20 @@ def test_the_real_library_says_what_it_lacks_memory_for(real_library: Library, t
             report=Lines(),
         )
     assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".log"]
+
+
+def public(owner: Any) -> set[str]:
+    return {name for name in dir(owner) if not name.startswith("_")}
+
+
+def test_the_fake_has_nothing_that_the_real_library_lacks(real_library: Library) -> None:
+    real, fake = real_library.module, fake_tensorrt("rtx")
+    assert public(fake) - public(real) == {"calls", "first_logger"}
+    for name in ("NetworkDefinitionCreationFlag", "BuilderFlag", "MemoryPoolType", "ComputeCapability"):
+        members = {member.name for member in getattr(fake, name)}
+        assert members <= public(getattr(real, name))
+    assert public(fake.Builder) <= public(real.Builder)
+    assert public(fake.Runtime) <= public(real.Runtime)
+    for name in ("FP16", "OBEY_PRECISION_CONSTRAINTS"):
+        assert not hasattr(real.BuilderFlag, name)
+    assert not hasattr(real.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH")

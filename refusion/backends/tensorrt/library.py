@@ -118,9 +118,10 @@ class Library:
     def onnx_form(self) -> str:
         """The form of ONNX that its parser reads: "layernorm" (opset 20) or "decomposed" (opset 16).
 
-        The parsers of 8.5 and 8.6 lack Gelu, which opset 20 brought; those of 9 and later know both.
+        Gelu came with opset 20, which the parsers of TensorRT 10 and all of TensorRT-RTX read.
         """
-        return "layernorm" if self.is_strongly_typed else "decomposed"
+        is_new = self.flavour is Flavour.tensorrt_rtx or self.version_numbers >= (10,)
+        return "layernorm" if is_new else "decomposed"
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -227,10 +227,12 @@ def _deserialised(
             f"{plan} is no ReFusion engine: expected the tensors {INPUT} and {OUTPUT}, "
             f"found {', '.join(names)}"
         )
-    profile = ShapeProfile(*(_shape(dims) for dims in engine.get_tensor_profile_shape(INPUT, 0)))
+    shapes = [tuple(int(size) for size in dims) for dims in engine.get_tensor_profile_shape(INPUT, 0)]
+    if len(shapes) != 3 or any(len(shape) != 4 or shape[1] != 2 for shape in shapes):
+        raise BackendError(
+            f"{plan} is no ReFusion engine: expected {INPUT} of shape (batch, 2, height, width), "
+            f"found {shapes}"
+        )
+    minimum, optimum, maximum = ((batch, height, width) for batch, _, height, width in shapes)
+    profile = ShapeProfile(minimum, optimum, maximum)
     return LoadedEngine(plan, record, library, runtime, engine, profile, notes)
-
-
-def _shape(dims: Any) -> tuple[int, int, int]:
-    batch, _, height, width = dims
-    return int(batch), int(height), int(width)

@@ -5,9 +5,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from engine_builds import H200, PROFILE, build, library_of
+from engine_builds import H200, PROFILE, build, library_of, told
+from fake_tensorrt import MAGIC
 from tiny_onnx import write_tiny_onnx
 
 from refusion import BackendError, InputError
@@ -120,12 +122,20 @@ def test_a_junk_plan_with_a_good_record_gives_the_librarys_reason(
         load_engine(built.path, library=library, gpu=H200)
 
 
-def test_an_engine_of_another_network_is_refused(built: BuiltEngine, library: Library) -> None:
-    told = json.loads(built.path.read_bytes()[len(b"FAKEPLAN") :])
-    data = b"FAKEPLAN" + json.dumps(told | {"tensors": ["image", "logits"]}).encode()
-    built.path.write_bytes(data)
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tensors": ["image", "logits"]}, "expected the tensors sources and fused, found image, logits"),
+        ({"profile": {"sources": [[1, 3, 8, 8]] * 3}}, r"expected sources of shape .batch, 2, .*1, 3, 8, 8"),
+        ({"profile": {"sources": [[2, 8, 8]] * 3}}, r"expected sources of shape .*found .*2, 8, 8"),
+    ],
+)
+def test_an_engine_of_another_network_is_refused(
+    built: BuiltEngine, library: Library, change: dict[str, Any], says: str
+) -> None:
+    built.path.write_bytes(MAGIC + json.dumps(told(built) | change).encode())
     sidecar_of(built.path).unlink()
-    with pytest.raises(BackendError, match="expected the tensors sources and fused, found image, logits"):
+    with pytest.raises(BackendError, match=says):
         load_engine(built.path, library=library, gpu=H200, trust=True)
 
 
