@@ -138,6 +138,7 @@ def test_what_progress_raises_ends_the_build(tmp_path: Path, generation: str) ->
     assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".log"]
 
 
+@pytest.mark.usefixtures("default_interrupts")
 @pytest.mark.parametrize(
     ("generation", "says"), [("8.6", "TensorRT 8.6.1 cannot be stopped within a build"), ("10", None)]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -178,11 +179,11 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, limit: int) -> 
 # Two processes.
 
 
-def start(onnx: Path, folder: Path, signals: Path) -> subprocess.Popen[str]:
+def start(onnx: Path, folder: Path, signals: Path, generation: str = "10") -> subprocess.Popen[str]:
     signals.mkdir()
     script = FAKES / "build_in_another_process.py"
     return subprocess.Popen(
-        [sys.executable, script, "10", onnx, folder, signals], stdout=subprocess.PIPE, text=True
+        [sys.executable, script, generation, onnx, folder, signals], stdout=subprocess.PIPE, text=True
     )
 
 
@@ -217,3 +218,17 @@ def test_a_process_that_is_killed_leaves_no_lock_and_no_engine(tmp_path: Path) -
     first.communicate(timeout=60)
     assert list(folder.iterdir()) == []
     assert not build(folder, onnx=onnx).was_there
+
+
+def test_a_second_ctrl_c_ends_a_build_that_cannot_be_stopped(tmp_path: Path) -> None:
+    onnx, folder = write_tiny_onnx(tmp_path / "a.onnx", form="decomposed"), tmp_path / "engines"
+    process = start(onnx, folder, tmp_path / "first", "8.6")
+    wait_for(tmp_path / "first" / "building")
+    process.send_signal(signal.SIGINT)
+    assert process.stdout is not None
+    assert "press Ctrl-C again to end the whole program" in process.stdout.readline()
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert list(folder.iterdir()) == []

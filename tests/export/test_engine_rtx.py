@@ -66,6 +66,7 @@ def real(request_sm89: EngineRequest) -> tuple[BuiltEngine, Lines]:
     return built, lines
 
 
+@pytest.mark.usefixtures("default_interrupts")
 @pytest.mark.parametrize("calls_before", [1, 20])
 def test_ctrl_c_ends_a_real_build_without_a_crash(
     request_sm89: EngineRequest, tmp_path: Path, calls_before: int

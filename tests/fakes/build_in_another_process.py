@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,8 @@ def main() -> None:
     """Build; the first call of progress writes SIGNALS/building and waits for SIGNALS/go."""
     generation, onnx, folder, signals = sys.argv[1], *map(Path, sys.argv[2:])
     waited = False
+    # A shell starts background jobs with Ctrl-C ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def progress(fraction: float | None, phase: str) -> None:
         nonlocal waited

@@ -21,15 +21,16 @@ class Interrupts:
 def held_interrupts(on_first: Callable[[], None] | None = None) -> Iterator[Interrupts]:
     """Hold Ctrl-C back until the block ends well, and raise KeyboardInterrupt then; a second one kills.
 
-    Signals reach Python's main thread only: in other threads this does nothing.
+    Signals reach Python's main thread only: in other threads this does nothing; nor where Ctrl-C is ignored.
 
     Args:
         on_first: Called at the first Ctrl-C. It must not raise.
     """
     interrupts = Interrupts()
     previous = signal.getsignal(signal.SIGINT)
-    # None: a handler that was not set from Python, and could not be put back.
-    if threading.current_thread() is not threading.main_thread() or previous is None:
+    # None: a handler that was not set from Python, and could not be put back. Ignored: so it stays.
+    is_ours = previous is not None and previous is not signal.SIG_IGN
+    if threading.current_thread() is not threading.main_thread() or not is_ours:
         yield interrupts
         return
 
