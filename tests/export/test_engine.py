@@ -61,6 +61,7 @@ def test_fp32_islands_keep_their_type_where_types_are_not_kept_by_themselves(
         "bend": half,
         "island": single,
         "island_div": single,
+        "shape": half,
         "squash": half,
     }
 

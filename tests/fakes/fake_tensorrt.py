@@ -41,7 +41,7 @@ def fake_tensorrt(generation: str, *, has_gpu: bool = True, version: str | None 
         return enum.IntEnum(name, {member: index for index, member in enumerate(names)})
 
     m.DataType = flags("DataType", "FLOAT", "HALF", "INT8", "INT32", "BOOL", *([] if is_8 else ["INT64"]))
-    kinds = ["CONVOLUTION", "ACTIVATION", "ELEMENTWISE", "REDUCE", "CONSTANT", "SHAPE", "IDENTITY"]
+    kinds = ["CONVOLUTION", "ACTIVATION", "ELEMENTWISE", "REDUCE", "CONSTANT", "SHAPE", "SHUFFLE", "IDENTITY"]
     m.LayerType = flags("LayerType", *kinds, *([] if generation == "8.5" else ["CAST"]))
     m.MemoryPoolType = flags("MemoryPoolType", "WORKSPACE")
     m.BuilderFlag = flags(
@@ -249,7 +249,9 @@ def fake_tensorrt(generation: str, *, has_gpu: bool = True, version: str | None 
             model = onnx.shape_inference.infer_shapes(onnx.load_from_string(data))
         except Exception as error:
             return [f"MODEL_DESERIALIZE_FAILED: {type(error).__name__}"]
-        dtypes = {1: m.DataType.FLOAT, 10: m.DataType.HALF}
+        # By ONNX's numbers; 8.x has no INT64 and reads it as INT32.
+        dtypes = {1: m.DataType.FLOAT, 6: m.DataType.INT32, 9: m.DataType.BOOL, 10: m.DataType.HALF}
+        dtypes[7] = m.DataType.INT32 if is_8 else m.DataType.INT64
         graph = model.graph
         values = {v.name: v for v in (*graph.input, *graph.value_info, *graph.output)}
 
@@ -257,6 +259,7 @@ def fake_tensorrt(generation: str, *, has_gpu: bool = True, version: str | None 
             return types.SimpleNamespace(name=name, dtype=dtypes[values[name].type.tensor_type.elem_type])
 
         operators = {"Conv": "CONVOLUTION", "ReduceL2": "REDUCE", "Div": "ELEMENTWISE"}
+        operators |= {"Shape": "SHAPE", "Reshape": "SHUFFLE"}
         for node in graph.node:
             if node.op_type == "Gelu" and is_8:
                 return ["No importer registered for op: Gelu"]

@@ -34,7 +34,9 @@ def write_tiny_onnx(
         else helper.make_node("ReduceL2", ["wide", "axes"], ["norm"], name="island"),
         helper.make_node("Div", ["wide", "norm"], ["even"], name="island_div"),
         helper.make_node("Cast", ["even"], ["back"], name="to_narrow_again", to=narrow),
-        helper.make_node("Sigmoid", ["back"], ["squashed"], name="squash"),
+        helper.make_node("Shape", ["wide"], ["size"], name="size"),
+        helper.make_node("Reshape", ["back", "size"], ["shaped"], name="shape"),
+        helper.make_node("Sigmoid", ["shaped"], ["squashed"], name="squash"),
         helper.make_node("Cast", ["squashed"], [output], name="to_border", to=wide),
     ]
     weight = helper.make_tensor("weight", narrow, [1, 2, 1, 1], [0.5, 0.5])
