@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import refusion
 from refusion.backends.tensorrt.identity import (
@@ -44,8 +43,6 @@ class EngineRequest:
     """A compute capability, for instance "sm89", to build for without such a GPU; TensorRT-RTX only."""
     optimization_level: int | None = None
     """0 to 5: how long to search; None: the library's own level."""
-    accuracy: dict[str, Any] = field(default_factory=dict)
-    """Of the ONNX against FP32, for the record."""
     force: bool = False
     """Build even if this very engine is there already."""
 
@@ -133,7 +130,7 @@ def build_engine(
             plan_sha256=hashlib.sha256(data).hexdigest(),
             plan_bytes=len(data),
             onnx_file=request.onnx.name,
-            accuracy=finite(request.accuracy),
+            accuracy=finite(source.accuracy),
             verification={},
             refusion_version=refusion.__version__,
             built_at=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),

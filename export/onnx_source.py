@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from refusion.backends.tensorrt.identity import ShapeProfile
 from refusion.backends.tensorrt.library import Library
 from refusion.errors import InputError, UsageError, WeightsError
 
+ACCURACY_KEY = "refusion.accuracy"
 AXES = ("batch", "height", "width")
 EXPORT = "`refusion export --format onnx` writes such a model"
 
@@ -29,6 +32,8 @@ class OnnxSource:
     """The operators that it is made of: see Library.onnx_form."""
     shape: tuple[int | None, int | None, int | None]
     """Batch, height and width; None where they are dynamic."""
+    accuracy: dict[str, Any]
+    """Against FP32, as its export measured it; empty if the metadata does not say."""
 
     def check_library(self, library: Library) -> None:
         """Raise UsageError if the library's parser lacks operators of the model's form."""
@@ -68,7 +73,26 @@ def read_source(path: Path) -> OnnxSource:
         keys = ", ".join(f"refusion.{name}" for name in missing)
         raise WeightsError(f"{path} lacks the metadata {keys}: {EXPORT}")
     fields = {name: metadata[f"refusion.{name}"] for name in names}
-    return OnnxSource(path=path, data=data, sha256=hashlib.sha256(data).hexdigest(), shape=shape, **fields)
+    return OnnxSource(
+        path=path,
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        shape=shape,
+        accuracy=_accuracy(path, metadata.get(ACCURACY_KEY, "{}")),
+        **fields,
+    )
+
+
+def _accuracy(path: Path, text: str) -> dict[str, Any]:
+    try:
+        accuracy = json.loads(text)
+    except ValueError:
+        accuracy = None
+    if not isinstance(accuracy, dict):
+        raise WeightsError(
+            f"the metadata {ACCURACY_KEY} of {path} is {text!r:.60}, not JSON fields: {EXPORT}"
+        )
+    return accuracy
 
 
 def _described(path: Path, data: bytes) -> tuple[dict[str, str], tuple[int | None, int | None, int | None]]:

@@ -1,82 +1,196 @@
-"""The gate of every export: the exported model must equal PyTorch, on pictures and on hard inputs."""
+"""The gate of every export: the result must equal PyTorch, on pictures and on hard inputs. Needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from refusion import ops
-from refusion.errors import RefusionError
+from refusion.backends.tensorrt.shapes import Shape
+from refusion.export.precision import ExportError, Limits, Precision
 from refusion.files import match_by_stem, read_image
 from refusion.frames import checked_pair
 from refusion.stream.synthetic import SyntheticScene
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-Case = tuple[str, NDArray[np.float32]]
+"""From float32 (N, 2, H, W) in [0, 1] to float32 (N, 1, H, W)."""
 
-# Width and height of the generated cases: usual, odd, and the smallest there is.
-SIZES_PX = ((320, 240), (129, 97), (16, 16))
-
-
-class ExportError(RefusionError):
-    """The exported model does not compute what the checkpoint computes; nothing was written."""
-
-
-def generated_cases() -> Iterator[Case]:
-    """Yield named inputs, float32 (N, 2, H, W) in [0, 1]: rendered scenes, then hard inputs."""
-    for width, height in SIZES_PX:
-        scene = SyntheticScene(width_px=width, height_px=height, seed=1)
-        pairs = [scene.pair(index) for index in (0, 40)]
-        yield (
-            f"2 rendered pairs of {width}x{height}",
-            np.stack([ops.preprocess(pair.a, pair.b) for pair in pairs]),
-        )
-    random = np.random.default_rng(0)
-    shape = (1, 2, 64, 80)
-    checkerboard = np.indices(shape[2:]).sum(axis=0) % 2
-    yield "all black", np.zeros(shape, np.float32)
-    yield "all white", np.ones(shape, np.float32)
-    yield "checkerboard", np.broadcast_to(checkerboard, shape).astype(np.float32)
-    yield "full-range noise", random.random(shape, np.float32)
-    yield "one pixel", np.full((1, 2, 1, 1), 0.5, np.float32)
+# Batch, height and width of the rendered pictures: usual, odd, and the smallest there is.
+SMALL_SHAPES: tuple[Shape, ...] = ((2, 240, 320), (2, 97, 129), (2, 16, 16))
+# Sums over the pixels, which FP16 cannot hold, grow with the size.
+LARGE_SHAPES: tuple[Shape, ...] = ((1, 480, 640), (1, 720, 1280), (1, 1080, 1920))
+HARD_SHAPES: dict[Precision, Shape] = {Precision.fp32: (1, 64, 80), Precision.fp16: (1, 240, 320)}
 
 
-def cases_from(folder_a: Path, folder_b: Path) -> Iterator[Case]:
-    """Yield the pairs of two folders as inputs, matched by stem."""
-    for stem, path_a, path_b in match_by_stem(folder_a, folder_b).pairs:
-        yield stem, ops.preprocess(*checked_pair(read_image(path_a), read_image(path_b)))[None]
+@dataclass(frozen=True)
+class Case:
+    """One input to verify on."""
+
+    name: str
+    shape: Shape | None
+    """None where only loading tells."""
+    load: Callable[[], NDArray[np.float32]]
+    """Returns float32 (N, 2, H, W) in [0, 1]; called when its turn comes, as large ones take memory."""
 
 
-def verify(module: nn.Module, run: Run, cases: Iterator[Case], *, tolerance: float) -> float:
-    """Compare the exported model with the module; return the largest absolute error.
+Track = Callable[[Sequence[Case]], Iterable[Case]]
+
+
+def untracked(cases: Sequence[Case]) -> Iterable[Case]:
+    """Show no progress."""
+    return cases
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How far a model is from PyTorch in float32, over all verified inputs."""
+
+    inputs: int
+    largest_error: float
+    """Of a value in [0, 1]."""
+    lowest_psnr_db: float | None
+    """Of the 8-bit result, on the worst input; None where all are equal."""
+    largest_levels: int
+    """Of the 8-bit result, in gray levels."""
+    lowest_share_within_one_level: float
+    """Share of pixels, on the worst input."""
+
+
+def cases_for(precision: Precision, shape: Shape | None, pairs: tuple[Path, Path] | None) -> Sequence[Case]:
+    """Return the inputs that an export of that precision and shape (None: dynamic) is verified on."""
+    if shape is not None:
+        rendered: tuple[Shape, ...] = (shape,)
+        hard = shape
+    else:
+        rendered = SMALL_SHAPES + (LARGE_SHAPES if precision is Precision.fp16 else ())
+        hard = HARD_SHAPES[precision]
+    cases = [_rendered(size) for size in rendered] + _hard(hard)
+    if shape is None:
+        cases.append(Case("one pixel", (1, 1, 1), lambda: np.full((1, 2, 1, 1), 0.5, np.float32)))
+    return cases + (cases_from(*pairs, shape=shape) if pairs else [])
+
+
+def _rendered(shape: Shape) -> Case:
+    batch, height, width = shape
+
+    def load() -> NDArray[np.float32]:
+        scene = SyntheticScene(width_px=max(width, 16), height_px=max(height, 16), seed=1)
+        pairs = [scene.pair(40 * index) for index in range(batch)]
+        whole = np.stack([ops.preprocess(pair.a, pair.b) for pair in pairs])
+        return np.ascontiguousarray(whole[..., :height, :width])
+
+    return Case(f"{batch} rendered pair(s) of {width}x{height}", shape, load)
+
+
+def _hard(shape: Shape) -> list[Case]:
+    batch, height, width = shape
+    size = (batch, 2, height, width)
+
+    def checkerboard() -> NDArray[np.float32]:
+        board = np.indices((height, width)).sum(axis=0) % 2
+        return np.broadcast_to(board, size).astype(np.float32)
+
+    return [
+        Case("all black", shape, lambda: np.zeros(size, np.float32)),
+        Case("all white", shape, lambda: np.ones(size, np.float32)),
+        Case("checkerboard", shape, checkerboard),
+        Case("full-range noise", shape, lambda: np.random.default_rng(0).random(size, np.float32)),
+    ]
+
+
+def cases_from(folder_a: Path, folder_b: Path, *, shape: Shape | None = None) -> list[Case]:
+    """Return the pairs of two folders as inputs, matched by stem; with a fixed shape, resized to it."""
+
+    def loader(path_a: Path, path_b: Path) -> Callable[[], NDArray[np.float32]]:
+        def load() -> NDArray[np.float32]:
+            luma = ops.preprocess(*checked_pair(read_image(path_a), read_image(path_b)))
+            return luma[None] if shape is None else _resized(luma, shape)
+
+        return load
+
+    return [Case(stem, shape, loader(a, b)) for stem, a, b in match_by_stem(folder_a, folder_b).pairs]
+
+
+def _resized(luma: NDArray[np.float32], shape: Shape) -> NDArray[np.float32]:
+    import cv2
+
+    batch, height, width = shape
+    planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in luma]
+    return np.repeat(np.stack(planes)[None], batch, axis=0).astype(np.float32)
+
+
+def verify(reference: Run, run: Run, cases: Iterable[Case], *, limits: Limits) -> Accuracy:
+    """Compare an exported model with what it was exported from.
 
     Args:
-        module: What was exported, float32.
-        run: Runs the exported model on float32 (N, 2, H, W) and returns (N, 1, H, W).
-        cases: Inputs with their names.
-        tolerance: Largest error allowed, in [0, 1].
+        reference: Runs the original, in float32.
+        run: Runs the exported model.
+        cases: Inputs.
+        limits: What every input must keep to.
 
     Raises:
         ExportError: A result is not finite or differs by more; the message says on which input and where.
     """
-    worst = 0.0
-    for name, sources in cases:
-        with torch.inference_mode():
-            expected = module(torch.from_numpy(sources)).numpy()
-        found = run(sources)
-        error = np.abs(found - expected)
-        # NaN compares false with everything, so ask for what must hold.
-        if not (error <= tolerance).all():
-            place = np.unravel_index(int(np.nan_to_num(error, nan=np.inf).argmax()), error.shape)
-            pair, _, y, x = (int(index) for index in place)
+    results = []
+    for case in cases:
+        sources = case.load()
+        results.append(_compared(case.name, run(sources), reference(sources), limits))
+    finite = [result.lowest_psnr_db for result in results if result.lowest_psnr_db is not None]
+    return Accuracy(
+        inputs=len(results),
+        largest_error=max(result.largest_error for result in results),
+        lowest_psnr_db=min(finite, default=None),
+        largest_levels=max(result.largest_levels for result in results),
+        lowest_share_within_one_level=min(result.lowest_share_within_one_level for result in results),
+    )
+
+
+def _compared(
+    name: str, found: NDArray[np.float32], expected: NDArray[np.float32], limits: Limits
+) -> Accuracy:
+    error = np.abs(found - expected)
+    place = np.unravel_index(int(np.nan_to_num(error, nan=np.inf).argmax()), error.shape)
+    pair, _, y, x = (int(index) for index in place)
+    where = f"'{name}', at pair {pair}, row {y}, column {x}; nothing was written"
+    if not np.isfinite(found).all():
+        raise ExportError(f"the exported model gives {found[place]} on {where}")
+    largest = float(error.max())
+    if limits.largest_error is not None and largest > limits.largest_error:
+        raise ExportError(
+            f"the exported model differs from PyTorch by {largest:.2g} (allowed: {limits.largest_error:g}) "
+            f"on {where}"
+        )
+    levels = np.abs(np.rint(found * 255) - np.rint(expected * 255))
+    psnr_db = _psnr_db(levels)
+    if limits.lowest_psnr_db is not None:
+        # A flat picture may lie on the border of two gray levels: there the least difference of all flips
+        # every pixel, 48 dB. So what counts is the better of the PSNRs with and without rounding to 8 bits.
+        reached_db = max((_psnr_db(255 * error) or np.inf, psnr_db or np.inf))
+        if reached_db < limits.lowest_psnr_db:
             raise ExportError(
-                f"the exported model differs from PyTorch by {error[place]:.2g} (allowed: {tolerance:g}) on "
-                f"'{name}', pair {pair}, row {y}, column {x}; nothing was written"
+                f"the exported model reaches {reached_db:.1f} dB against PyTorch in FP32 (at least "
+                f"{limits.lowest_psnr_db:g} dB needed), and differs by {largest:.2g}, on {where}"
             )
-        worst = max(worst, float(error.max()))
-    return worst
+    return Accuracy(1, largest, psnr_db, int(levels.max()), float((levels <= 1).mean()))
+
+
+def _psnr_db(levels: NDArray[np.float32]) -> float | None:
+    mean_square = float(np.square(levels, dtype=np.float64).mean())
+    return float(10 * np.log10(255**2 / mean_square)) if mean_square else None
+
+
+def onnxruntime_runner(data: bytes, *, optimise: bool = True) -> Run:
+    """Return a function that runs an ONNX on the CPU, as it is written where optimise is off."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return lambda sources: np.asarray(session.run(["fused"], {"sources": sources})[0])

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from refusion.errors import InputError
-from refusion.export.onnx_model import export_onnx
+from refusion.export.onnx_model import OnnxRequest, export_onnx
 from refusion.models.checkpoints import ARCHITECTURE, load_fusion, save_fusion
 from refusion.tasks import Task
 from refusion.training.loop import STATE
@@ -62,7 +62,7 @@ def ship(
     record = _read(run, state, data)
     safetensors, onnx = folder / f"{task.name}.safetensors", folder / f"{task.name}.onnx"
     save_fusion(load_fusion(state), safetensors, task=task.name)
-    export_onnx(safetensors, onnx, task=task, force=True)
+    export_onnx(OnnxRequest(safetensors, task), onnx, force=True)
     manifest = {
         "task": task.name,
         "architecture": ARCHITECTURE,

@@ -6,9 +6,14 @@ CVPR 2022): attention runs across channels, so its cost is linear in the number 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""A form of `channel_attention`."""
 
 NORM_EPS = 1e-5
 # Squared lengths below this count as zero. It only has to keep rsqrt, and its derivatives, finite in float32
@@ -20,7 +25,10 @@ GRAM_CHUNK = 4096
 
 
 class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each pixel, with scale and shift (biased variance, eps 1e-5)."""
+    """Layer norm over the channels of each pixel, with scale and shift (biased variance, eps 1e-5).
+
+    The statistics are float32 whatever the maps are.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -31,9 +39,9 @@ class ChannelNorm(nn.Module):
         """Normalise x, (N, C, H, W), and return the same shape."""
         # On channels-last maps F.layer_norm is one pass over the pixels, and exports to ONNX's own
         # LayerNormalization instead of nine operators.
-        x = x.permute(0, 2, 3, 1)
-        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, NORM_EPS)
-        return x.permute(0, 3, 1, 2)
+        pixels = x.float().permute(0, 2, 3, 1)
+        pixels = F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, NORM_EPS)
+        return pixels.permute(0, 3, 1, 2).to(x.dtype)
 
 
 def pointwise(channels_in: int, channels_out: int) -> nn.Conv2d:
@@ -67,12 +75,15 @@ class Projection(nn.Sequential):
 def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
     """Attention across channels: `softmax(temperature * cos(q, k)) v`, per head.
 
+    Everything but the product with v is float32, also for half maps: sums over the pixels pass float16's
+    largest number, 65504 (74,000 is seen at 640x480).
+
     Args:
         q: Queries, (N, C, H, W); k, v: keys and values of the same shape.
         temperature: Learned factor of each head, (heads, 1, 1); C is a multiple of heads.
 
     Returns:
-        (N, C, H, W).
+        (N, C, H, W) of the type of v.
     """
     batch, channels, height, width = q.shape
     heads = temperature.shape[0]
@@ -80,10 +91,10 @@ def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> T
     def by_head(x: Tensor) -> Tensor:
         return x.reshape(batch, heads, channels // heads, -1)
 
-    q, k, v = by_head(q), by_head(k), by_head(v)
+    q, k, v = by_head(q.float()), by_head(k.float()), by_head(v)
     # The lengths divide the small product matrix, not the maps: same value, two full passes less.
     scores = gram(q, k) * inverse_length(q) * inverse_length(k).transpose(-2, -1) * temperature
-    return (scores.softmax(dim=-1) @ v).reshape(batch, channels, height, width)
+    return (scores.softmax(dim=-1).to(v.dtype) @ v).reshape(batch, channels, height, width)
 
 
 def gram(q: Tensor, k: Tensor) -> Tensor:
@@ -110,6 +121,9 @@ def inverse_length(x: Tensor) -> Tensor:
 class ChannelAttention(nn.Module):
     """Multi-head self-attention across channels."""
 
+    attend: Attend = staticmethod(channel_attention)
+    """Exported copies may compute the same function in another form."""
+
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
@@ -119,7 +133,7 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Attend within x, (N, C, H, W), and return the same shape."""
         q, k, v = self.qkv.split(x, 3)
-        return self.out(channel_attention(q, k, v, self.temperature))
+        return self.out(self.attend(q, k, v, self.temperature))
 
 
 class GatedFeedForward(nn.Module):

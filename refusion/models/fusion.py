@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from refusion.models.blocks import (
+    Attend,
     Projection,
     channel_attention,
     pointwise,
@@ -24,6 +25,9 @@ LEAKY_SLOPE = 0.01
 
 class CrossAttentionFusion(nn.Module):
     """Joins the maps of both sources: each is attended with the queries of the other, then gated."""
+
+    attend: Attend = staticmethod(channel_attention)
+    """As in ChannelAttention."""
 
     def __init__(self, channels: int = CHANNELS, heads: int = HEADS) -> None:
         super().__init__()
@@ -43,8 +47,8 @@ class CrossAttentionFusion(nn.Module):
         """Join a and b, (N, C, H, W) each, into (N, 2C, H, W)."""
         q_a, k_a, v_a = self.qkv_a.split(a, 3)
         q_b, k_b, v_b = self.qkv_b.split(b, 3)
-        a = a + self.mix_a(channel_attention(q_b, k_a, v_a, self.temperature_a))
-        b = b + self.mix_b(channel_attention(q_a, k_b, v_b, self.temperature_b))
+        a = a + self.mix_a(self.attend(q_b, k_a, v_a, self.temperature_a))
+        b = b + self.mix_b(self.attend(q_a, k_b, v_b, self.temperature_b))
         joint = torch.cat((a, b), dim=1)
         gate_a, gate_b = self.gate.split(joint, 2)
         a = self.out_a(F.gelu(gate_a) * self.value_a(a))
@@ -75,9 +79,11 @@ class FusionModule(nn.Module):
         Returns:
             The fused luma, (N, 1, H, W), values in (0, 1).
         """
-        a, b = sources.split(1, dim=1)
+        # Float32 goes in and comes out of a half-precision copy too: its last step, the sigmoid, would else
+        # round white to multiples of 1/8 gray level.
+        a, b = sources.to(self.input_a.weight.dtype).split(1, dim=1)
         a = self.encoder_a(self.input_a(a))
         b = self.encoder_b(self.input_b(b))
         x = self.decoder(self.cross(a, b))
         x = F.leaky_relu(self.head(x), LEAKY_SLOPE)
-        return torch.sigmoid(self.output(x))
+        return torch.sigmoid(self.output(x).float())

@@ -32,7 +32,7 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 def test_each_generation_takes_its_path(
     tmp_path: Path, generation: str, creation: list[str], flags: list[str], level: int | None
 ) -> None:
-    built = build(tmp_path / "engines", generation, workspace_mib=1024, accuracy={"psnr_db": 63.0})
+    built = build(tmp_path / "engines", generation, workspace_mib=1024)
     plan = told(built)
     assert (plan["creation"], plan["flags"], plan["level"]) == (creation, flags, level)
     assert plan["pools"] == {"WORKSPACE": 1024 << 20}

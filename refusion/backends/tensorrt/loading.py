@@ -200,7 +200,6 @@ def _rebuilt(
         profile=identity.profile,
         workspace_mib=identity.workspace_mib,
         optimization_level=identity.optimization_level,
-        accuracy=record.accuracy,
     )
     report(f"{plan.name} does not fit ({'; '.join(reasons)}): building one from {onnx.name} that does")
     try:
