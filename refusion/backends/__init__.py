@@ -131,7 +131,7 @@ def create_backend(name: str, weights: Path, *, threads: int = 0, device: str = 
 
         return OnnxRuntimeBackend(weights, threads=threads, device=device)
     if device == "cuda":
-        raise UsageError("the torch backend compares on the CPU only; choose another one for a GPU")
+        raise BackendError("the torch backend compares on the CPU only; choose another one for a GPU")
     from refusion.backends.torch import TorchBackend
 
     return TorchBackend(weights, threads=threads)

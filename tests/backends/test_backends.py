@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refusion import Fuser, WeightsError
+from refusion import BackendError, Fuser, WeightsError
 from refusion.backends import capabilities, create_backend
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
@@ -75,3 +75,9 @@ def test_missing_shipped_weights_are_named(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
 def test_every_task_has_shipped_weights(task: Task) -> None:
     assert shipped_weights(task).manifest["task"] == task.name
+
+
+def test_torch_runs_on_the_cpu_only() -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    with pytest.raises(BackendError, match="the torch backend compares on the CPU only"):
+        Fuser("ivif", backend="torch", device="cuda")

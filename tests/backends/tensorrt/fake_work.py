@@ -151,7 +151,7 @@ class CudaOperations:
 
     def __init__(self, gpu: FakeGpu) -> None:
         self._gpu = gpu
-        self._ranges: dict[int, OutputRange] = {}
+        self._ranges: dict[int, tuple[OutputRange, tuple[int, int]]] = {}
         self.CudaImage = CudaImage
         self.CudaRange = CudaRange
 
@@ -186,7 +186,7 @@ class CudaOperations:
     def cuda_reset_range(self, state: int, height: int, width: int, *, stream: int) -> None:
         def run() -> None:
             self._gpu.bytes_at(state, self.cuda_range_state_bytes(height, width))[:] = 0
-            self._ranges[state] = OutputRange(RangePolicy.tracked)
+            self._ranges[state] = OutputRange(RangePolicy.tracked), (height, width)
 
         self._enqueue(stream, "reset", run)
 
@@ -197,7 +197,8 @@ class CudaOperations:
 
         def run() -> None:
             plane = self._gpu.array_at(fused, (height, width), np.float32)
-            follower = self._ranges[state]
+            follower, size = self._ranges[state]
+            assert size == (height, width), "the state was reset for frames of another size"
             follower.policy = RangePolicy[policy.name]
             self._gpu.array_at(state, (2,), np.float32)[:] = follower.of(plane)
 

@@ -257,12 +257,9 @@ def test_a_plan_by_name(shelve: Shelve) -> None:
         ),
         ({"weights": "one.plan", "backend": "onnxruntime"}, "one.plan is a TensorRT engine; the onnxruntime"),
         ({"device": "tpu"}, "there is no device 'tpu'; choose one of auto, cpu, cuda"),
-        ({"device": "cuda", "backend": "torch"}, "the torch backend compares on the CPU only"),
     ],
 )
 def test_what_does_not_go_together(options: dict[str, str], message: str) -> None:
-    if options.get("backend") == "torch":
-        pytest.importorskip("torch", reason="torch is not installed")
     with pytest.raises(UsageError, match=re.escape(message)):
         Fuser(**options)  # type: ignore[arg-type]
 

@@ -50,6 +50,7 @@ def executor(rig: Rig) -> Iterator[TensorRTExecutor]:
     """An executor, closed after; on the fake, closing must leave nothing behind."""
     executor = rig.open()
     yield executor
+    assert "without CUDA graphs" not in executor.description
     executor.close()
     if rig.gpu is not None:
         gc.collect()
@@ -73,6 +74,16 @@ def test_stills(rig: Rig, executor: TensorRTExecutor, policy: str, make_a: objec
         (found,) = submit(executor, pairs, policy).result()
         (expected,) = submit(rig, pairs, policy).result()
         rig.assert_equal(found, expected)
+
+
+def test_colour_comes_and_goes_between_captured_frames(rig: Rig, executor: TensorRTExecutor) -> None:
+    makers = [(gray, gray), (gray, colour), (colour, gray), (colour, colour)]
+    for _ in range(4):
+        for make_a, make_b in makers:
+            for _ in range(2):  # each slot
+                pairs = [(make_a(), make_b())]
+                found, expected = (submit(target, pairs).result()[0] for target in (executor, rig))
+                rig.assert_equal(found, expected)
 
 
 @pytest.mark.parametrize("chroma", list(Chroma))
@@ -239,10 +250,18 @@ def test_another_thread_may_wait_and_again(rig: Rig, executor: TensorRTExecutor)
     assert pending.result()[0] is results[0]
 
 
-def test_frames_that_nobody_waits_for_disturb_nothing(rig: Rig, executor: TensorRTExecutor) -> None:
-    pairs = [(gray(), colour()) for _ in range(5)]
-    pending = [submit(executor, [pair]) for pair in pairs][-1]
-    rig.assert_equal(pending.result()[0], submit(rig, pairs[-1:]).result()[0])
+def test_frames_that_nobody_waits_for_count_all_the_same(rig: Rig, executor: TensorRTExecutor) -> None:
+    """Each frame's range follows from the frames before it, so none may be lost or overwritten."""
+    pairs = moving(10)
+    followers = [OutputRange(RangePolicy.tracked) for _ in range(2)]
+    for pair in pairs[:-1]:
+        executor.submit([pair], [Chroma.B], followers[0])
+        rig.expected.submit([pair], [Chroma.B], followers[1])
+    found, expected = (
+        target.submit(pairs[-1:], [Chroma.B], follower).result()[0]
+        for target, follower in zip((executor, rig.expected), followers, strict=True)
+    )
+    rig.assert_equal(found, expected)
 
 
 def test_closing_finishes_what_is_in_flight(rig: Rig) -> None:
