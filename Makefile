@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0+cpu
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc -type f)
+SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc cmake -type f)
 
 .PHONY: setup demo test lint types format clean
 
@@ -30,7 +30,7 @@ test: setup lint
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $$(find csrc -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
+	$(BIN)/clang-format --dry-run --Werror $$(find csrc tests examples -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
 	$(MAKE) --no-print-directory types
 
 # PyTorch's own annotations are needed, so this is left out where torch is.
@@ -42,7 +42,7 @@ types: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $$(find csrc -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
+	$(BIN)/clang-format -i $$(find csrc tests examples -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
 
 clean:
 	rm -rf build dist out *.egg-info refusion/_C*.so

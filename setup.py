@@ -52,7 +52,7 @@ class CMakeBuild(build_ext):
             f"-B{build}",
             "-DCMAKE_BUILD_TYPE=Release",
             f"-DPython_EXECUTABLE={sys.executable}",
-            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
+            f"-DREFUSION_PYBIND11_INCLUDE={pybind11.get_include()}",
             f"-DREFUSION_OUTPUT_DIR={output}",
             f"-DREFUSION_CUDA={os.environ.get('REFUSION_CUDA', 'auto')}",
         ]

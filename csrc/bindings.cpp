@@ -1,10 +1,11 @@
-// The Python module refusion._C. It only joins: checks are in arrays.hpp, the work in cpu/.
+// The Python module refusion._C. It only joins: checks are in arrays.hpp, the work in cpu/ and cuda/.
+#include "bindings.hpp"
+
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
 #include "refusion/build_info.hpp"
-#include "refusion/cuda_devices.hpp"
 #include "refusion/postprocess.hpp"
 #include "refusion/preprocess.hpp"
 #include "refusion/statistics.hpp"
@@ -77,18 +78,5 @@ PYBIND11_MODULE(_C, module) {
         return result;
     });
 
-    py::class_<refusion::CudaDevice>(module, "CudaDevice")
-        .def_readonly("name", &refusion::CudaDevice::name)
-        .def_readonly("major", &refusion::CudaDevice::major)
-        .def_readonly("minor", &refusion::CudaDevice::minor)
-        .def_readonly("memory_bytes", &refusion::CudaDevice::memory_bytes)
-        .def_readonly("integrated", &refusion::CudaDevice::integrated);
-
-    module.def("cuda_devices", [] {
-        const refusion::CudaDevices found = [] {
-            const py::gil_scoped_release released;
-            return refusion::cuda_devices();
-        }();
-        return py::make_tuple(found.devices, found.problem);
-    });
+    refusion::bindings::bind_cuda(module);
 }

@@ -3,6 +3,8 @@
 #include <cfloat>
 #include <cmath>
 
+#include "refusion/colour.hpp"
+
 // REFUSION_TARGET_CLONES lists the variants; CMake defines it where the compiler and the loader can do it.
 // Contraction to fused multiply-adds is off, so that all variants give the same bits.
 #if defined(REFUSION_TARGET_CLONES)
@@ -11,45 +13,8 @@
 #define REFUSION_MULTIVERSION
 #endif
 #define REFUSION_RESTRICT __restrict
-// A helper that is not inlined would be compiled for the baseline alone.
-#if defined(__GNUC__)
-#define REFUSION_INLINE inline __attribute__((always_inline))
-#else
-#define REFUSION_INLINE inline
-#endif
 
 namespace refusion::kernels {
-namespace {
-
-constexpr float kPerLevel = 1.0f / 255.0f;
-// OpenCV's coefficients for float YCrCb, with chroma as offsets from neutral: (Cr - t, Cb - t).
-constexpr float kLumaB = 0.114f, kLumaG = 0.587f, kLumaR = 0.299f;
-constexpr float kCrOfR = 0.713f, kCbOfB = 0.564f;
-constexpr float kROfCr = 1.403f, kGOfCr = -0.714f, kGOfCb = -0.344f, kBOfCb = 1.773f;
-// Keeps the merge of two neutral pixels from dividing by zero; the official script's value.
-constexpr float kMergeEpsilon = 1e-4f;
-
-REFUSION_INLINE float weighted_sum(float b, float g, float r) { return kLumaB * b + kLumaG * g + kLumaR * r; }
-
-// To [0, 255]; NaN to 0, as it is not above 0.
-REFUSION_INLINE float clip(float x) {
-    x = x > 0.0f ? x : 0.0f;
-    return x < 255.0f ? x : 255.0f;
-}
-
-// Clips and rounds to nearest, ties to even. Next to 1.5 * 2^23 floats are one apart, so that adding it
-// rounds as the processor does; unlike lrintf, every vector unit can do that.
-REFUSION_INLINE std::uint8_t to_byte(float x) {
-    constexpr float kOneApart = 12582912.0f;
-    return static_cast<std::uint8_t>(static_cast<std::int32_t>((clip(x) + kOneApart) - kOneApart));
-}
-
-REFUSION_INLINE float merge(float first, float second) {
-    const float weight1 = std::fabs(first), weight2 = std::fabs(second);
-    return (first * weight1 + second * weight2) / (weight1 + weight2 + kMergeEpsilon);
-}
-
-}  // namespace
 
 REFUSION_MULTIVERSION
 void deinterleave(const std::uint8_t* REFUSION_RESTRICT pixels, std::ptrdiff_t n,
@@ -125,13 +90,11 @@ REFUSION_MULTIVERSION
 void finish_one(const float* REFUSION_RESTRICT fused, const Bgr& REFUSION_RESTRICT source, std::ptrdiff_t n,
                 Stretch stretch, Bgr& REFUSION_RESTRICT out) {
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const float b = source.b[i], r = source.r[i];
-        const float y_source = weighted_sum(b, source.g[i], r);
-        const float cr = kCrOfR * (r - y_source), cb = kCbOfB * (b - y_source);
-        const float y = clip((fused[i] - stretch.low) * stretch.scale);
-        out.b[i] = to_byte(y + kBOfCb * cb);
-        out.g[i] = to_byte(y + kGOfCr * cr + kGOfCb * cb);
-        out.r[i] = to_byte(y + kROfCr * cr);
+        const Chrominance chroma = chrominance(source.b[i], source.g[i], source.r[i]);
+        const Colour colour = coloured(stretched(fused[i], stretch), chroma);
+        out.b[i] = to_byte(colour.b);
+        out.g[i] = to_byte(colour.g);
+        out.r[i] = to_byte(colour.r);
     }
 }
 
@@ -140,14 +103,12 @@ void finish_both(const float* REFUSION_RESTRICT fused, const Bgr& REFUSION_RESTR
                  const Bgr& REFUSION_RESTRICT b, std::ptrdiff_t n, Stretch stretch,
                  Bgr& REFUSION_RESTRICT out) {
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-        const float blue_a = a.b[i], red_a = a.r[i], blue_b = b.b[i], red_b = b.r[i];
-        const float y_a = weighted_sum(blue_a, a.g[i], red_a), y_b = weighted_sum(blue_b, b.g[i], red_b);
-        const float cr = merge(kCrOfR * (red_a - y_a), kCrOfR * (red_b - y_b));
-        const float cb = merge(kCbOfB * (blue_a - y_a), kCbOfB * (blue_b - y_b));
-        const float y = clip((fused[i] - stretch.low) * stretch.scale);
-        out.b[i] = to_byte(y + kBOfCb * cb);
-        out.g[i] = to_byte(y + kGOfCr * cr + kGOfCb * cb);
-        out.r[i] = to_byte(y + kROfCr * cr);
+        const Chrominance chroma =
+            merged(chrominance(a.b[i], a.g[i], a.r[i]), chrominance(b.b[i], b.g[i], b.r[i]));
+        const Colour colour = coloured(stretched(fused[i], stretch), chroma);
+        out.b[i] = to_byte(colour.b);
+        out.g[i] = to_byte(colour.g);
+        out.r[i] = to_byte(colour.r);
     }
 }
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "refusion/colour.hpp"
+
 // The inner loops, over short runs of pixels whose channels lie apart. Compiled several times, for the
 // vector units that a processor may have; the loader picks. Pointers of one call must not overlap.
 namespace refusion::kernels {
@@ -20,12 +22,6 @@ struct Bgr {
     alignas(64) std::uint8_t b[kMaxRun];
     alignas(64) std::uint8_t g[kMaxRun];
     alignas(64) std::uint8_t r[kMaxRun];
-};
-
-// Luma of the result: (fused - low) * scale, in 0..255.
-struct Stretch {
-    float low;
-    float scale;
 };
 
 void deinterleave(const std::uint8_t* pixels, std::ptrdiff_t n, Bgr& out);

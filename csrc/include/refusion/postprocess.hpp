@@ -2,12 +2,10 @@
 
 #include <cstdint>
 
+#include "refusion/chroma.hpp"
 #include "refusion/image.hpp"
 
 namespace refusion {
-
-// Where the colour of the result comes from.
-enum class Chroma { kNone, kA, kB, kBoth };
 
 // Writes the finished picture: luma (fused - low) / (high - low), clipped, with that chroma; NaN is black.
 // `out` has one channel for Chroma::kNone, else three (BGR). It may be a or b itself, but overlap them no

@@ -1,7 +1,0 @@
-#include "refusion/cuda_devices.hpp"
-
-namespace refusion {
-
-CudaDevices cuda_devices() { return {{}, "compiled without CUDA"}; }
-
-}  // namespace refusion
