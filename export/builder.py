@@ -15,6 +15,7 @@ from refusion.errors import BackendError, UsageError
 from refusion.export.build_progress import BuildWatch, Progress, create_monitor
 from refusion.export.layer_types import constrain_layer_types
 from refusion.export.onnx_source import OnnxSource
+from refusion.export.tactic_sources import leave_out_missing_sources
 from refusion.export.timing_cache import TimingCache
 
 
@@ -47,6 +48,7 @@ class Compiler:
         if config is None:
             raise self.library.failure("gave no builder configuration", lines)
         self._set_types(network, config)
+        self._set_sources(config)
         self._set_limits(config)
         self._set_target(config)
         self._add_profile(builder, config, lines)
@@ -101,6 +103,14 @@ class Compiler:
         config.set_flag(flags.FP16)
         config.set_flag(flags.OBEY_PRECISION_CONSTRAINTS)
         constrain_layer_types(self.library.module, network)
+
+    def _set_sources(self, config: Any) -> None:
+        # 9 and later bring their kernels along; TensorRT-RTX knows no sources.
+        if self.library.is_strongly_typed or not hasattr(self.library.module, "TacticSource"):
+            return
+        missing = leave_out_missing_sources(self.library.module, config)
+        if missing:
+            self.report(f"{', '.join(missing)} cannot be loaded: building without their kernels")
 
     def _set_limits(self, config: Any) -> None:
         if self.identity.workspace_mib is not None:
