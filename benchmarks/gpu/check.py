@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from refusion.benchmarks import training_step
+from refusion.benchmarks.gpu.folders import output_folder
 from refusion.benchmarks.measurement import machine
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch
@@ -45,13 +44,6 @@ class Check(NamedTuple):
     value: float
     limit: float
     passed: bool
-
-
-def output_folder() -> Path:
-    """Return where results go: $OUT, made if it is not there."""
-    folder = Path(os.environ.get("OUT", "out/gpu"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def mini_batch(seed: int, device: str) -> Batch:

@@ -9,25 +9,22 @@ lost. They were compressed before; the tar adds nothing but order.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from refusion.benchmarks.gpu.folders import PACKED, note_commit
 from refusion.errors import InputError, UsageError
 from refusion.tasks import Task
 from refusion.training.layouts import find_pairs
-
-FOLDER = Path(__file__).parent / ".pack"
-COMMIT_FILE = "commit"
 
 LARGEST_MIB = 56
 """Of the 64 MiB that travel, what the checkout and a run to be resumed leave for data."""
 
 
-def pack(task: Task, data: Path, folder: Path = FOLDER) -> Path:
+def pack(task: Task, data: Path, folder: Path = PACKED) -> Path:
     """Write TASK.tar with the pairs that the task has in a data folder.
 
     Raises:
@@ -60,7 +57,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 @contextmanager
-def unpacked(task: Task, folder: Path = FOLDER) -> Iterator[Path]:
+def unpacked(task: Task, folder: Path = PACKED) -> Iterator[Path]:
     """Give the pairs of a task as a folder that lasts as long as the block.
 
     Raises:
@@ -76,12 +73,6 @@ def unpacked(task: Task, folder: Path = FOLDER) -> Iterator[Path]:
         yield Path(scratch)
 
 
-def packed_commit(folder: Path = FOLDER) -> str | None:
-    """Return the commit of the checkout that was packed for: a copy of its files does not know it."""
-    path = folder / COMMIT_FILE
-    return path.read_text().strip() if path.is_file() else None
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Pack every task of the command line, and note the commit."""
     parser = argparse.ArgumentParser(
@@ -94,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise UsageError(f"'{assignment}' names no data: write TASK=DIR")
         packed = pack(Task.parse(name), Path(directory))
         print(f"{packed}: {packed.stat().st_size / 2**20:.1f} MiB")
-    git = ["git", "-C", str(FOLDER), "describe", "--always", "--dirty", "--abbrev=40"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout
-    (FOLDER / COMMIT_FILE).write_text(commit)
+    note_commit()
 
 
 if __name__ == "__main__":

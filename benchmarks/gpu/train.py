@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from refusion import ops
-from refusion.benchmarks.gpu.check import output_folder
-from refusion.benchmarks.gpu.pack import FOLDER, packed_commit, unpacked
+from refusion.benchmarks.gpu.folders import PACKED, output_folder, packed_commit
+from refusion.benchmarks.gpu.pack import unpacked
 from refusion.files import write_image
 from refusion.models.fusion import FusionModule
 from refusion.stream.views import contact_sheet
@@ -44,7 +44,7 @@ CONTACT_PAIRS, CONTACT_PX = 6, 256
 
 
 def train_piece(
-    task: Task, seconds: float, settings: Sequence[str], out: Path, packed: Path = FOLDER
+    task: Task, seconds: float, settings: Sequence[str], out: Path, packed: Path = PACKED
 ) -> None:
     """Train until the time is up or the run is done; write all results to a folder.
 

@@ -16,7 +16,8 @@ pytest.importorskip("torch", reason="torch is not installed")
 import torch
 
 from refusion import Task
-from refusion.benchmarks.gpu.pack import COMMIT_FILE, pack
+from refusion.benchmarks.gpu.folders import COMMIT_FILE
+from refusion.benchmarks.gpu.pack import pack
 from refusion.benchmarks.gpu.train import RESERVED_SECONDS, train_piece
 from refusion.files import read_image, write_image
 
