@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
 # Runs a job of this folder from a bare checkout: bash benchmarks/gpu/run.sh JOB [ARGUMENT ...]
-# The packages are linked together as an installation would place them; nothing is built or installed.
+# The packages are linked together as an installation would place them; nothing is built or installed. Compiled
+# modules and packages come from .pack, and from what `receive` unpacked, by the version of $PYTHON.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+python=${PYTHON:-python3}
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir "$tree/refusion"
 ln -s "$root"/refusion/* "$root"/{export,training,benchmarks} "$tree/refusion/"
-# Safe path: python -m would put the working directory first, where refusion lacks the linked packages.
-PYTHONPATH="$tree" PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-  "${PYTHON:-python3}" -m "refusion.benchmarks.gpu.$1" "${@:2}"
+for module in "$root"/benchmarks/gpu/.pack/native/_C*.so; do
+  if [[ -e $module ]]; then ln -sf "$module" "$tree/refusion/"; fi
+done
+site=site-$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+export PYTHONPATH="$tree:$root/benchmarks/gpu/.pack/$site:/tmp/refusion-gpu/$site"
+out=${OUT:-out/gpu}
+if [[ $out != /* ]]; then out=$PWD/$out; fi
+export OUT=$out
+# python -m puts the working directory first on its path: not the checkout, whose refusion lacks the linked packages.
+cd "$tree"
+PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 "$python" -m "refusion.benchmarks.gpu.$1" "${@:2}"

@@ -1,0 +1,114 @@
+"""Compiled modules for another Python and a GPU that is not here: pycuda, and refusion._C with CUDA."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+from refusion.errors import BackendError
+
+ROOT = Path(__file__).resolve().parents[2]
+HOPPER = "90"
+"""Compute capability that modules are compiled for; newer GPUs take the intermediate code."""
+
+PYCUDA = "pycuda==2026.1"
+PYCUDA_NEEDS = ("pytools", "siphash24", "platformdirs", "typing-extensions", "mako", "markupsafe")
+BUILD_NEEDS = ("setuptools", "wheel", "numpy", "pybind11", "cmake")
+
+PYCUDA_SETTINGS = """\
+CUDA_ROOT = {root!r}
+CUDADRV_LIB_DIR = [{stubs!r}]
+# Random numbers on the GPU: not used here, and their headers are not in every toolkit.
+CUDA_ENABLE_CURAND = False
+"""
+
+
+def run(*command: str | Path, **environment: str) -> None:
+    """Run a command; BackendError with its last lines if it fails."""
+    words, variables = [str(word) for word in command], os.environ | environment
+    done = subprocess.run(words, capture_output=True, text=True, env=variables, check=False)
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise BackendError(f"{' '.join(map(str, command))} failed:\n{tail}")
+
+
+def tag(python: Path) -> str:
+    """Return the tag of a Python as wheels have it, for instance "cp312"."""
+    code = "import sys; print('cp%d%d' % sys.version_info[:2])"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+class BuildEnvironment:
+    """A virtual environment of one Python with the tools to build for it."""
+
+    def __init__(self, python: Path, folder: Path) -> None:
+        self._folder = folder
+        run(python, "-m", "venv", folder / "venv")
+        self.python = folder / "venv" / "bin" / "python"
+        self.install(*BUILD_NEEDS)
+
+    def install(self, *needs: str | Path, target: Path | None = None) -> None:
+        """Install packages into the environment or, without what they need, into a folder."""
+        where: list[str | Path] = []
+        if target is not None:
+            where = ["--no-deps", "--no-compile", "--target", target]
+        run(self.python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *where, *needs)
+
+    def pycuda(self) -> Path:
+        """Return a wheel of pycuda. It wants nvcc and CUDA's headers, but no driver."""
+        compiler = shutil.which("nvcc")
+        if compiler is None:
+            raise BackendError("there is no nvcc on PATH: pycuda is built from source")
+        source, stubs = self._folder / "pycuda", self._folder / "stubs"
+        pip = (self.python, "-m", "pip")
+        as_source = ("--no-deps", "--no-binary=:all:", "--no-build-isolation")
+        run(*pip, "download", "-q", *as_source, "-d", source, PYCUDA)
+        (packed,) = source.glob("*.tar.gz")
+        with tarfile.open(packed) as archive:
+            archive.extractall(source, filter="data")
+        (unpacked,) = (path for path in source.iterdir() if path.is_dir())
+        stubs.mkdir()
+        empty_library(stubs / "libcuda.so", "libcuda.so.1")
+        cuda_root = str(Path(compiler).resolve().parents[1])
+        (unpacked / "siteconf.py").write_text(PYCUDA_SETTINGS.format(root=cuda_root, stubs=str(stubs)))
+        run(*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", self._folder, unpacked)
+        (wheel,) = self._folder.glob("pycuda*.whl")
+        return wheel
+
+    def native(self, target: Path) -> Path:
+        """Compile refusion._C with CUDA into a folder, and return the module."""
+        built = self._folder / "built"
+        run(
+            self.python,
+            ROOT / "setup.py",
+            "-q",
+            "build_ext",
+            "--build-lib",
+            built,
+            "--build-temp",
+            self._folder / "native",
+            REFUSION_NATIVE="on",
+            REFUSION_CUDA="on",
+            CUDAARCHS=HOPPER,
+            PATH=f"{self.python.parent}{os.pathsep}{os.environ['PATH']}",
+        )
+        (module,) = (built / "refusion").glob("_C*.so")
+        target.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(module, target))
+
+
+def empty_library(path: Path, soname: str, code: str = "") -> None:
+    """Build a shared library of some C code, or of none, under the name that others link it by."""
+    command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", f"-Wl,-soname,{soname}", "-o", str(path)]
+    done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackendError(f"{path.name} cannot be built: {done.stderr.strip()}")
+
+
+def strip(folder: Path) -> None:
+    """Take what only debuggers read out of the modules that were built here."""
+    for module in folder.rglob("*.so"):
+        run("strip", "--strip-unneeded", module)
