@@ -232,3 +232,28 @@ def test_a_second_ctrl_c_ends_a_build_that_cannot_be_stopped(tmp_path: Path) -> 
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("crash_at", [".plan", ".json"])
+def test_a_crash_between_the_files_leaves_no_plan_that_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_at: str
+) -> None:
+    folder = tmp_path / "engines"
+    built = build(folder)
+    move = Path.replace
+
+    def crash(self: Path, target: Path) -> Path:
+        if target.suffix == crash_at:
+            raise KeyboardInterrupt
+        return move(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", crash)
+        with pytest.raises(KeyboardInterrupt):
+            build(folder, force=True)
+    assert {path.suffix for path in folder.iterdir()} == {".plan", ".log"}
+    with pytest.raises(BackendError, match="is a foreign engine: it has no record"):
+        load_engine(built.path, library=library_of("10"), gpu=H200)
+    again = build(folder)
+    assert not again.was_there
+    assert load_engine(again.path, library=library_of("10"), gpu=H200).record == again.record

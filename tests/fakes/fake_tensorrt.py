@@ -41,7 +41,17 @@ def fake_tensorrt(generation: str, *, has_gpu: bool = True, version: str | None 
         return enum.IntEnum(name, {member: index for index, member in enumerate(names)})
 
     m.DataType = flags("DataType", "FLOAT", "HALF", "INT8", "INT32", "BOOL", *([] if is_8 else ["INT64"]))
-    kinds = ["CONVOLUTION", "ACTIVATION", "ELEMENTWISE", "REDUCE", "CONSTANT", "SHAPE", "SHUFFLE", "IDENTITY"]
+    kinds = [
+        "CONVOLUTION",
+        "ACTIVATION",
+        "ELEMENTWISE",
+        "REDUCE",
+        "CONSTANT",
+        "SHAPE",
+        "SHUFFLE",
+        "GATHER",
+        "IDENTITY",
+    ]
     m.LayerType = flags("LayerType", *kinds, *([] if generation == "8.5" else ["CAST"]))
     m.MemoryPoolType = flags("MemoryPoolType", "WORKSPACE")
     m.BuilderFlag = flags(
@@ -259,7 +269,7 @@ def fake_tensorrt(generation: str, *, has_gpu: bool = True, version: str | None 
             return types.SimpleNamespace(name=name, dtype=dtypes[values[name].type.tensor_type.elem_type])
 
         operators = {"Conv": "CONVOLUTION", "ReduceL2": "REDUCE", "Div": "ELEMENTWISE"}
-        operators |= {"Shape": "SHAPE", "Reshape": "SHUFFLE"}
+        operators |= {"Shape": "SHAPE", "Reshape": "SHUFFLE", "Gather": "GATHER"}
         for node in graph.node:
             if node.op_type == "Gelu" and is_8:
                 return ["No importer registered for op: Gelu"]

@@ -35,18 +35,20 @@ def write_tiny_onnx(
         helper.make_node("Div", ["wide", "norm"], ["even"], name="island_div"),
         helper.make_node("Cast", ["even"], ["back"], name="to_narrow_again", to=narrow),
         helper.make_node("Shape", ["wide"], ["size"], name="size"),
-        helper.make_node("Reshape", ["back", "size"], ["shaped"], name="shape"),
+        helper.make_node("Gather", ["size", "order"], ["sizes"], name="sizes"),
+        helper.make_node("Reshape", ["back", "sizes"], ["shaped"], name="shape"),
         helper.make_node("Sigmoid", ["shaped"], ["squashed"], name="squash"),
         helper.make_node("Cast", ["squashed"], [output], name="to_border", to=wide),
     ]
     weight = helper.make_tensor("weight", narrow, [1, 2, 1, 1], [0.5, 0.5])
     axes = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
+    order = helper.make_tensor("order", TensorProto.INT64, [4], [0, 1, 2, 3])
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("sources", wide, [batch, 2, height, width])],
         [helper.make_tensor_value_info(output, wide, [batch, 1, height, width])],
-        [weight, axes] if form == "layernorm" else [weight],
+        [weight, order, *([axes] if form == "layernorm" else [])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSETS[form])], ir_version=9)
     entries = {"architecture": "refusion-full", "task": "ivif", "model": "full", "precision": precision}

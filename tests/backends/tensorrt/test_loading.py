@@ -208,6 +208,14 @@ def test_what_does_not_fit_is_built_again_from_its_onnx(
         load_engine(built.path, library=other, gpu=gpu, rebuild=False)
 
 
+def test_an_engine_of_another_platform_is_refused(built: BuiltEngine, library: Library) -> None:
+    identity = dataclasses.replace(built.record.identity, platform="linux-riscv64")
+    rewrite(built.path, sign(dataclasses.replace(built.record, identity=identity)))
+    with pytest.raises(BackendError, match="it was built on linux-riscv64, this is linux-"):
+        load_engine(built.path, library=library, gpu=H200, rebuild=False)
+    assert library.module.calls == []
+
+
 def test_a_rebuild_that_fails_is_told_and_the_misfit_raised(built: BuiltEngine) -> None:
     lines: list[str] = []
     other = library_of("8.6")
