@@ -1,1 +1,1 @@
-"""Jobs for a machine with one GPU on which nothing can be installed: training, in pieces that resume."""
+"""Jobs for a machine with one GPU on which nothing can be installed, in commands of at most ten minutes."""

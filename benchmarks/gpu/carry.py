@@ -2,7 +2,7 @@
 
     python -m refusion.benchmarks.gpu.carry [--python PYTHON3.12 --python PYTHON3.10]
 
-For each Python writes to benchmarks/gpu/.pack (git-ignored) `native/`, refusion._C with CUDA, and
+For each Python writes to benchmarks/gpu/.kit (git-ignored) `native/`, refusion._C with CUDA, and
 `site-cpXY/`, pycuda and what it needs; and once `models/`, the ONNX that engines are built from. Takes about
 five minutes a Python; needs nvcc, g++ and pip. `run.sh` finds all of it.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refusion.benchmarks.gpu.builds import PYCUDA_NEEDS, BuildEnvironment, strip, tag
-from refusion.benchmarks.gpu.folders import PACKED, model_path, note_commit, start
+from refusion.benchmarks.gpu.folders import KIT, model_path, note_commit, start
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
 
@@ -24,7 +24,7 @@ MODELS = (("fp16", "decomposed"), ("fp32", "decomposed"), ("fp16", "layernorm"))
 """TensorRT 8.5 reads the decomposed form, TensorRT-RTX the other."""
 
 
-def prepare(python: Path, folder: Path = PACKED) -> None:
+def prepare(python: Path, folder: Path = KIT) -> None:
     """Build for one Python."""
     with tempfile.TemporaryDirectory(prefix="carry-") as scratch:
         environment = BuildEnvironment(python, Path(scratch))
@@ -33,7 +33,7 @@ def prepare(python: Path, folder: Path = PACKED) -> None:
         shutil.rmtree(site, ignore_errors=True)
         environment.install(environment.pycuda(), *PYCUDA_NEEDS, target=site)
     strip(site)
-    print(f"{native.name} and {site.name} are in {folder}")
+    print(f"{native.name} and {site.name} are in {folder.resolve()}")
 
 
 def export_models() -> None:
@@ -48,7 +48,7 @@ def export_models() -> None:
         request = OnnxRequest(checkpoint, Task.ivif, Precision[precision], OnnxForm[form])
         if exported_before(request, target) is None:
             export_onnx(request, target, report=print, force=True)
-        print(f"{target.name} is in {target.parent}")
+        print(f"{target.name} is in {target.parent.resolve()}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for python in parser.parse_args(arguments).python or ():
         prepare(python)
     export_models()
-    note_commit()
+    note_commit(KIT)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
         [--batches 1 4 8] [--precisions fp16 fp32] [--format tensorrt|tensorrt-rtx] [--seconds N]
 
 One engine a size and precision, tuned for a batch of 1, taking up to the largest. Models come from
-benchmarks/gpu/.pack/models (see `carry`). Engines stay in /tmp/refusion-gpu/engines as long as the machine is
+benchmarks/gpu/.kit/models (see `carry`). Engines stay in /tmp/refusion-gpu/engines as long as the machine is
 held, so a second command goes on where the first ended. A build takes minutes; none is begun after
 --seconds.
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from refusion.errors import RefusionError
 
 PACKED = Path(__file__).parent / ".pack"
-"""Small things that every call carries: training pairs, compiled modules, wheels, models."""
+"""Training pairs, and the run that goes on with them."""
+
+KIT = Path(__file__).parent / ".kit"
+"""What jobs with engines need in every call: compiled modules, pycuda, models."""
 
 PARTS = Path(__file__).parent / ".parts"
 """Large things, in parts of which a call carries one."""
@@ -23,7 +26,7 @@ COMMIT_FILE = "commit"
 
 def model_path(precision: str, form: str) -> Path:
     """Return where `carry` puts the ONNX of a precision in a form (see OnnxForm)."""
-    return PACKED / "models" / f"ivif-{precision}-{form}.onnx"
+    return KIT / "models" / f"ivif-{precision}-{form}.onnx"
 
 
 def start(job: Callable[[], None]) -> None:
@@ -50,6 +53,6 @@ def note_commit(folder: Path = PACKED) -> None:
 
 
 def packed_commit(folder: Path = PACKED) -> str | None:
-    """Return the commit of the checkout that was packed for: a copy of its files does not know it."""
+    """Return the commit of the checkout that a folder was made for: a copy of its files does not know it."""
     path = folder / COMMIT_FILE
     return path.read_text().strip() if path.is_file() else None

@@ -32,13 +32,13 @@ from refusion.errors import InputError
 TENSORRT = "tensorrt==8.5.3.1"
 RTX = ("tensorrt-rtx-cu13-bindings==1.7.1.116", "tensorrt-rtx-cu13-libs==1.7.1.116")
 
-# For refusion itself and its tests; pycuda travels in .pack, being small.
+# For refusion itself and its tests; pycuda travels in .kit, being small.
 PYTHON_PACKAGES = (
     "numpy",
     "opencv-python-headless",
     "onnxruntime",
     *("pytest", "pluggy", "iniconfig", "packaging", "exceptiongroup", "tomli", "pygments"),
-    "typing-extensions",
+    *("hypothesis", "sortedcontainers", "attrs", "typing-extensions"),
 )
 
 LEFT_OUT = re.compile(

@@ -8,10 +8,11 @@ held. A line for each archive says which parts are missing, or that it is unpack
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 
-from refusion.benchmarks.gpu.folders import PARTS, THERE, start
+from refusion.benchmarks.gpu.folders import KIT, PARTS, THERE, start
 from refusion.benchmarks.gpu.parts import join, missing, receive
 
 UNPACKED = "unpacked-"
@@ -43,9 +44,12 @@ def main() -> None:
 
 def _try_python() -> None:
     """Fail now, not after all other parts: the system's libraries may be older than those of the packer's."""
-    facts = "import sys, numpy, cv2, pycuda; print(sys.version, numpy.__version__, cv2.__version__)"
-    environment = {"PYTHONPATH": str(THERE / "site-cp310"), "PYTHONSAFEPATH": "1"}
-    subprocess.run([PYTHON, "-c", facts], env=environment, check=True)
+    sites = [THERE / "site-cp310", KIT / "site-cp310", KIT / "native"]
+    facts = ["import sys, numpy, cv2, onnxruntime", "print(sys.version, numpy.__version__, cv2.__version__)"]
+    if sites[-1].is_dir():
+        facts += ["import pycuda.driver, _C", "print(_C.build_info(), _C.cuda_devices())"]
+    path = os.pathsep.join(map(str, sites))
+    subprocess.run([PYTHON, "-c", "; ".join(facts)], env=os.environ | {"PYTHONPATH": path}, check=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.benchmarks.gpu.folders import packed_commit
+from refusion.benchmarks.gpu.folders import KIT, packed_commit
 from refusion.benchmarks.measurement import machine
 from refusion.gpus import find_gpus
 
@@ -82,7 +82,7 @@ def gpu_facts() -> dict[str, object]:
         "gpu_problem": found.problem or None,
         "compute_capability": ".".join(map(str, gpu.compute_capability)) if gpu else None,
         "gpu_memory_mib": gpu.memory_mib if gpu else None,
-        "commit": packed_commit(),
+        "commit": packed_commit(KIT),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import random
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from refusion import _C
 from refusion.backends.onnxruntime import OnnxRuntimeBackend
 from refusion.backends.tensorrt.device import CudaDevice, cuda_device
 from refusion.backends.tensorrt.executor import TensorRTExecutor
+from refusion.backends.tensorrt.library import available_flavours
 from refusion.backends.tensorrt.loading import LoadedEngine
 from refusion.backends.tensorrt.shapes import ShapeProfile
 from refusion.executor import CpuExecutor, Executor
+from refusion.export.engine import EngineRequest, build_engine
 from refusion.tasks import Task
 from refusion.timing import StageClock
 from refusion.weights import shipped_weights
@@ -97,8 +100,13 @@ def engine(gpu: FakeGpu, network: OnnxRuntimeBackend) -> FakeEngine:
 
 @pytest.fixture(scope="session")
 def real_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An engine of the shipped weights, exported on this machine as a user would, for its GPU."""
-    for module in ("pycuda", "tensorrt", "torch", "onnx", "onnxsim"):
+    """An engine of the shipped weights, exported on this machine as a user would, for its GPU.
+
+    $REFUSION_TEST_ONNX names a model that was exported elsewhere, for machines without PyTorch; it is built
+    with whichever TensorRT is installed.
+    """
+    exported = os.environ.get("REFUSION_TEST_ONNX")
+    for module in ("pycuda",) if exported else ("pycuda", "tensorrt", "torch", "onnx", "onnxsim"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"an engine needs {module}, which is not installed")
     from refusion.gpus import find_gpus
@@ -109,6 +117,12 @@ def real_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not _C.build_info()["cuda"]:
         pytest.skip("refusion._C was compiled without CUDA")
     folder = tmp_path_factory.mktemp("engines")
+    if exported:
+        flavours = available_flavours()
+        if not flavours:
+            pytest.skip("neither TensorRT nor TensorRT-RTX is installed")
+        request = EngineRequest(onnx=Path(exported), folder=folder, flavour=flavours[0], profile=PROFILE)
+        return build_engine(request, report=print).path
     low, best, high = (f"{height}x{width}" for _, height, width in dataclasses.astuple(PROFILE))
     sizes = ("--min-shape", low, "--opt-shape", best, "--max-shape", high)
     program = "import sys, refusion.cli; sys.argv = ['refusion', *sys.argv[1:]]; refusion.cli.main()"

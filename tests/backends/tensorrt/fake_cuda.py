@@ -207,6 +207,11 @@ class Event(Living):
             self.gpu.log.append("wait")
             self.gpu.run_until(self, self.recorded)
 
+    def time_since(self, earlier: Event) -> float:
+        """Milliseconds; the fake knows no time."""
+        assert min(self.happened, earlier.happened), "asked for the time of what has not happened"
+        return 1.0
+
 
 class DeviceAllocation(Living):
     """pycuda.driver.DeviceAllocation, and what page-locked arrays have as their base."""
@@ -327,6 +332,15 @@ def create_driver(gpu: FakeGpu) -> Any:
 
             stream.put(copy)
 
+    def memcpy_dtod_async(dest: int, src: int, size: int, stream: Stream) -> None:
+        with gpu.lock:
+            gpu.enter()
+
+            def copy() -> None:
+                gpu.bytes_at(dest, size)[:] = gpu.bytes_at(src, size)
+
+            stream.put(copy)
+
     return SimpleNamespace(
         Error=Error,
         MemoryError=OutOfMemory,
@@ -344,4 +358,5 @@ def create_driver(gpu: FakeGpu) -> Any:
         pagelocked_empty=pagelocked_empty,
         memcpy_htod_async=memcpy_htod_async,
         memcpy_dtoh_async=memcpy_dtoh_async,
+        memcpy_dtod_async=memcpy_dtod_async,
     )
