@@ -27,7 +27,8 @@ WHEEL_FOLDERS = (ROOT / "benchmarks" / "gpu" / ".kit", ROOT / ".whl")
 def is_built(output: Path) -> bool:
     """Tell whether this Python loads a module with CUDA from the folder that is newer than all sources."""
     check = "import _C; print(_C.__file__ if _C.build_info()['cuda'] else '')"
-    done = subprocess.run([sys.executable, "-c", check], cwd=output, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(output)}
+    done = subprocess.run([sys.executable, "-c", check], env=environment, capture_output=True, text=True)
     module = Path(done.stdout.strip())
     if done.returncode or not module.is_file():
         return False
