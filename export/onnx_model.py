@@ -136,12 +136,13 @@ def export_onnx(
     strict = rounded_at_every_step(model) if is_mixed else model
     run = onnxruntime_runner(strict.SerializeToString(), optimise=not is_mixed)
     limits = request.precision.value
-    accuracy = verify(pytorch_runner(module), run, track(cases), limits=limits)
+    reference = pytorch_runner(module)
+    accuracy = verify(reference, run, track(cases), limits=limits)
     _describe(model, ACCURACY_KEY, json.dumps(dataclasses.asdict(accuracy)))
     data = model.SerializeToString()
     if is_mixed:
         # Above it ran with every step rounded; here as its users will run it.
-        verify(pytorch_runner(module), onnxruntime_runner(data), cases[:1], limits=limits)
+        verify(reference, onnxruntime_runner(data), cases[:1], limits=limits)
     with replacing(target, force=force) as partial:
         partial.write_bytes(data)
     return ExportReport(target, len(model.graph.node), accuracy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -87,8 +88,8 @@ def rounded_at_every_step(model: Any) -> Any:
     """Return a copy that rounds every FP16 result, to be run without graph optimisation.
 
     ONNX Runtime has no FP16 convolutions on a CPU: it computes in FP32 and leaves out the conversions between
-    neighbours, and with them both the rounding and the overflow that a GPU shows. An Identity on an
-    FP16 tensor keeps them.
+    neighbours, and with them both the rounding and the overflow that a GPU shows. Two Identities on an FP16
+    tensor keep them; a single one it would move to FP32 as well.
     """
     import onnx
 
@@ -106,11 +107,9 @@ def rounded_at_every_step(model: Any) -> Any:
         copy.CopyFrom(node)
         copy.input[:] = [f"{name}.rounded" if name in halves else name for name in node.input]
         nodes.append(copy)
-        nodes += [
-            onnx.helper.make_node("Identity", [name], [f"{name}.rounded"])
-            for name in node.output
-            if name in halves
-        ]
+        for name in halves.intersection(node.output):
+            steps = (name, f"{name}.half", f"{name}.rounded")
+            nodes += [onnx.helper.make_node("Identity", [a], [b]) for a, b in itertools.pairwise(steps)]
     del strict.graph.node[:]
     strict.graph.node.extend(nodes)
     return strict

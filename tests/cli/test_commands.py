@@ -1,9 +1,8 @@
-"""demo, doctor, eval, export and train, end to end on tiny inputs."""
+"""demo, doctor, eval and train, end to end on tiny inputs."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,31 +87,6 @@ def test_eval_writes_every_metric(cli: Command, folders: tuple[Path, Path]) -> N
         values = [pair[name] for pair in content["pairs"].values()]
         assert content["mean"][name] == pytest.approx(sum(values) / 3)
     assert cli(*arguments).error_lines == ["error: metrics.json is there already; give --force to replace it"]
-
-
-def test_export_writes_a_model_that_fuse_takes(
-    cli: Command,
-    images: tuple[Path, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for package in ("torch", "onnx", "onnxsim"):
-        pytest.importorskip(package, reason=f"{package} is not installed")
-    outcome = cli("export", "--fp32", "--format", "onnx", "-o", "engines")
-    assert outcome.status == 0
-    assert outcome.out.startswith("wrote engines/ivif-full-fp32.onnx: ")
-    assert names(Path("engines")) == ["ivif-full-fp32.onnx"]
-    model = Path("engines/ivif-full-fp32.onnx")
-    assert cli("fuse", *images, "-o", "fused.png", "--weights", model).status == 0
-    assert cli("export", "-o", "engines").error_lines == [
-        "error: engines/ivif-full-fp32.onnx is there already; give --force to replace it"
-    ]
-    # The separate script has the same options.
-    monkeypatch.setattr(sys, "argv", ["refusion-export", "-o", "engines"])
-    with pytest.raises(SystemExit) as leaving:
-        refusion.cli.export_main()
-    assert leaving.value.code == 1
-    assert "is there already" in capsys.readouterr().err
 
 
 def test_train_goes_on_where_it_stopped(cli: Command, folders: tuple[Path, Path]) -> None:
