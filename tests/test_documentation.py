@@ -16,12 +16,15 @@ PAGES = [
 ]
 
 
-def test_the_readme_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    example = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert example is not None
+@pytest.mark.parametrize("page", ["README.md", "docs/export.md"])
+def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    assert examples
     monkeypatch.chdir(tmp_path)
-    exec(compile(example[1], "README.md", "exec"), {})
-    assert cv2.imread(str(tmp_path / "fused.png")).shape == (480, 640, 3)
+    for example in examples:
+        exec(compile(example, page, "exec"), {})
+    if page == "README.md":
+        assert cv2.imread(str(tmp_path / "fused.png")).shape == (480, 640, 3)
 
 
 @pytest.mark.parametrize("name", ["fuser", "stream.synthetic.scene"])
