@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -41,6 +41,14 @@ def tag(python: Path) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def install(python: Path, *needs: str | Path, target: Path | None = None) -> None:
+    """Install packages into a Python or, without what they need, into a folder."""
+    where: list[str | Path] = []
+    if target is not None:
+        where = ["--no-deps", "--no-compile", "--target", target]
+    run(python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *where, *needs)
+
+
 class BuildEnvironment:
     """A virtual environment of one Python with the tools to build for it."""
 
@@ -48,20 +56,11 @@ class BuildEnvironment:
         self._folder = folder
         run(python, "-m", "venv", folder / "venv")
         self.python = folder / "venv" / "bin" / "python"
-        self.install(*BUILD_NEEDS)
-
-    def install(self, *needs: str | Path, target: Path | None = None) -> None:
-        """Install packages into the environment or, without what they need, into a folder."""
-        where: list[str | Path] = []
-        if target is not None:
-            where = ["--no-deps", "--no-compile", "--target", target]
-        run(self.python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", *where, *needs)
+        install(self.python, *BUILD_NEEDS)
 
     def pycuda(self) -> Path:
         """Return a wheel of pycuda. It wants nvcc and CUDA's headers, but no driver."""
-        compiler = shutil.which("nvcc")
-        if compiler is None:
-            raise BackendError("there is no nvcc on PATH: pycuda is built from source")
+        cuda = cuda_root()
         source, stubs = self._folder / "pycuda", self._folder / "stubs"
         pip = (self.python, "-m", "pip")
         as_source = ("--no-deps", "--no-binary=:all:", "--no-build-isolation")
@@ -71,36 +70,38 @@ class BuildEnvironment:
             archive.extractall(source, filter="data")
         (unpacked,) = (path for path in source.iterdir() if path.is_dir())
         stubs.mkdir()
-        empty_library(stubs / "libcuda.so", "libcuda.so.1")
-        cuda_root = str(Path(compiler).resolve().parents[1])
-        (unpacked / "siteconf.py").write_text(PYCUDA_SETTINGS.format(root=cuda_root, stubs=str(stubs)))
+        shared_library(stubs / "libcuda.so", "libcuda.so.1")
+        (unpacked / "siteconf.py").write_text(PYCUDA_SETTINGS.format(root=str(cuda), stubs=str(stubs)))
         run(*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", self._folder, unpacked)
         (wheel,) = self._folder.glob("pycuda*.whl")
         return wheel
 
     def native(self, target: Path) -> Path:
         """Compile refusion._C with CUDA into a folder, and return the module."""
-        built = self._folder / "built"
-        run(
-            self.python,
-            ROOT / "setup.py",
-            "-q",
-            "build_ext",
-            "--build-lib",
-            built,
-            "--build-temp",
-            self._folder / "native",
-            REFUSION_NATIVE="on",
-            REFUSION_CUDA="on",
-            CUDAARCHS=HOPPER,
-            PATH=f"{self.python.parent}{os.pathsep}{os.environ['PATH']}",
-        )
-        (module,) = (built / "refusion").glob("_C*.so")
-        target.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copy(module, target))
+        script = ROOT / "benchmarks" / "gpu" / "build_native.py"
+        run(self.python, script, "--force", "--output", target, "--architectures", HOPPER)
+        (module,) = target.glob(f"_C.*{tag(self.python).removeprefix('cp')}*.so")
+        return module
 
 
-def empty_library(path: Path, soname: str, code: str = "") -> None:
+def cuda_root() -> Path:
+    """Return the CUDA toolkit's folder, as its compiler states it: `nvcc` on PATH may be a wrapper elsewhere.
+
+    Raises:
+        BackendError: There is no nvcc.
+    """
+    command = ["nvcc", "--dryrun", "-x", "cu", "-c", os.devnull]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BackendError("there is no nvcc on PATH: CUDA's toolkit is needed") from None
+    match = re.search(r"^#\$ TOP=(.+)$", done.stderr, re.MULTILINE)
+    if match is None:
+        raise BackendError(f"nvcc does not say where it is: {done.stderr.strip()[:200]}")
+    return Path(match[1]).resolve()
+
+
+def shared_library(path: Path, soname: str, code: str = "") -> None:
     """Build a shared library of some C code, or of none, under the name that others link it by."""
     command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", f"-Wl,-soname,{soname}", "-o", str(path)]
     done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)

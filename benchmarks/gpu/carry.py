@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from refusion.benchmarks.gpu.builds import PYCUDA_NEEDS, BuildEnvironment, strip, tag
+from refusion.benchmarks.gpu.builds import PYCUDA_NEEDS, BuildEnvironment, install, strip, tag
 from refusion.benchmarks.gpu.folders import KIT, model_path, note_commit, start
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
@@ -31,7 +31,7 @@ def prepare(python: Path, folder: Path = KIT) -> None:
         native = environment.native(folder / "native")
         site = folder / f"site-{tag(python)}"
         shutil.rmtree(site, ignore_errors=True)
-        environment.install(environment.pycuda(), *PYCUDA_NEEDS, target=site)
+        install(python, environment.pycuda(), *PYCUDA_NEEDS, target=site)
     strip(site)
     print(f"{native.name} and {site.name} are in {folder.resolve()}")
 

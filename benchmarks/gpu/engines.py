@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
     parser.add_argument("--precisions", nargs="+", choices=("fp16", "fp32"), default=["fp16", "fp32"])
     parser.add_argument("--format", choices=[flavour.value.text for flavour in Flavour], default="tensorrt")
-    parser.add_argument("--seconds", type=float, default=400.0, help="begin no engine after these")
+    parser.add_argument("--seconds", type=float, default=330.0, help="begin no engine after these")
     parser.add_argument("--each", type=float, default=2.0, help="seconds a measurement")
     options = parser.parse_args(arguments)
     started = time.monotonic()

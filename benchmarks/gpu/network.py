@@ -176,7 +176,8 @@ def try_case(module: nn.Module, case: Case, rates: Rates, seconds: float, device
         size = f"{case.width_px}x{case.height_px}"
         return {"size": size, "batch": case.batch, "form": case.form, "way": case.way, "failed": reason}
     finally:
-        torch.compiler.reset()
+        if case.way.startswith("compile"):
+            torch.compiler.reset()
         if device == "cuda":
             torch.cuda.empty_cache()
 

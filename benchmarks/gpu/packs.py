@@ -24,7 +24,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from refusion.benchmarks.gpu.builds import BuildEnvironment, empty_library, run, tag
+from refusion.benchmarks.gpu.builds import install, run, shared_library, tag
 from refusion.benchmarks.gpu.folders import PARTS, start
 from refusion.benchmarks.gpu.parts import compress, split
 from refusion.errors import InputError
@@ -61,7 +61,7 @@ PLUGIN_STUB = "int initLibNvInferPlugins(void* logger, const char* name_space) {
 """The real one is 50 MB and wants cuDNN 8 and cuBLAS 11, for plugins that no model here has."""
 
 
-def gather_python(python: Path, root: Path, scratch: Path) -> None:
+def gather_python(python: Path, root: Path) -> None:
     """Copy a Python 3.10 that starts anywhere, with the packages that the jobs need."""
     code = "import sys; print(sys.base_prefix)"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
@@ -74,8 +74,7 @@ def gather_python(python: Path, root: Path, scratch: Path) -> None:
         shutil.copy(library, target / "lib" / library.name)
     (target / "python").write_text(LAUNCHER)
     (target / "python").chmod(0o755)
-    environment = BuildEnvironment(python, scratch)
-    environment.install(*PYTHON_PACKAGES, target=root / "site-cp310")
+    install(python, *PYTHON_PACKAGES, target=root / "site-cp310")
 
 
 def _left_out(folder: str, names: list[str]) -> list[str]:
@@ -98,7 +97,7 @@ def gather_tensorrt(wheel: Path, root: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if "libnvinfer_plugin" not in name]
         archive.extractall(site, names)
-    empty_library(site / "tensorrt" / "libnvinfer_plugin.so.8", "libnvinfer_plugin.so.8", PLUGIN_STUB)
+    shared_library(site / "tensorrt" / "libnvinfer_plugin.so.8", "libnvinfer_plugin.so.8", PLUGIN_STUB)
 
 
 def gather_rtx(wheels: Sequence[Path], engines: Path | None, root: Path) -> None:
@@ -131,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         scratch, root = Path(name), Path(name) / "root"
         root.mkdir()
         if options.pack == "python":
-            gather_python(options.python, root, scratch)
+            gather_python(options.python, root)
         elif options.pack == "tensorrt":
             gather_tensorrt(options.wheel or _downloaded(options.python, scratch, TENSORRT)[0], root)
         else:

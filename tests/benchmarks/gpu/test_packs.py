@@ -12,7 +12,7 @@ import pytest
 
 from refusion import BackendError, InputError
 from refusion.benchmarks.gpu import packs
-from refusion.benchmarks.gpu.builds import empty_library, run, tag
+from refusion.benchmarks.gpu.builds import cuda_root, run, shared_library, tag
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="packs are made on Linux")
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
@@ -33,10 +33,10 @@ def test_libraries_of_every_system_stay_here() -> None:
 @needs_compiler
 def test_the_stub_of_the_plugins_loads_and_succeeds(tmp_path: Path) -> None:
     path = tmp_path / "libnvinfer_plugin.so.8"
-    empty_library(path, path.name, packs.PLUGIN_STUB)
+    shared_library(path, path.name, packs.PLUGIN_STUB)
     assert ctypes.CDLL(str(path)).initLibNvInferPlugins(None, b"") == 1
     with pytest.raises(BackendError, match=r"libnvinfer_plugin.so.8 cannot be built: .*error"):
-        empty_library(path, path.name, "int broken(")
+        shared_library(path, path.name, "int broken(")
 
 
 @needs_compiler
@@ -78,3 +78,17 @@ def test_a_command_that_fails_says_how() -> None:
         run(sys.executable, "-c", "raise SystemExit('cannot be done')")
     run(sys.executable, "-c", "import os; assert os.environ['KEY'] == 'value'", KEY="value")
     assert "KEY" not in os.environ
+
+
+def test_the_toolkit_is_where_its_compiler_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "nvcc"
+    compiler.write_text(f"#!/bin/sh\necho '#$ _HERE_=x' >&2\necho '#$ TOP={tmp_path}/cuda/bin/..' >&2\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cuda_root() == tmp_path / "cuda"
+    compiler.write_text("#!/bin/sh\necho 'no such option' >&2\n")
+    with pytest.raises(BackendError, match="nvcc does not say where it is: no such option"):
+        cuda_root()
+    compiler.unlink()
+    with pytest.raises(BackendError, match="there is no nvcc on PATH"):
+        cuda_root()
