@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from refusion.export.attention import half_product_attention
+from refusion.export.attention import half_product_attention, whole_product_attention
 from refusion.models.blocks import ChannelAttention, GatedFeedForward, Projection
 from refusion.models.fusion import CrossAttentionFusion, FusionModule
 
@@ -55,8 +55,8 @@ def runtime_form(module: FusionModule, *, half_products: bool = False) -> nn.Mod
         for layer in module.modules():
             for name, parts in SPLIT_PROJECTIONS.get(type(layer), {}).items():
                 setattr(layer, name, SplitProjection(getattr(layer, name), parts))
-            if half_products and isinstance(layer, (ChannelAttention, CrossAttentionFusion)):
-                layer.attend = half_product_attention
+            if isinstance(layer, (ChannelAttention, CrossAttentionFusion)):
+                layer.attend = half_product_attention if half_products else whole_product_attention
     return module
 
 

@@ -72,7 +72,13 @@ class Projection(nn.Sequential):
         return self(x).split(self.channels_out // parts, dim=1)
 
 
-def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
+def channel_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    temperature: Tensor,
+    product: Callable[[Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:
     """Attention across channels: `softmax(temperature * cos(q, k)) v`, per head.
 
     Everything but the product with v is float32, also for half maps: sums over the pixels pass float16's
@@ -81,6 +87,7 @@ def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> T
     Args:
         q: Queries, (N, C, H, W); k, v: keys and values of the same shape.
         temperature: Learned factor of each head, (heads, 1, 1); C is a multiple of heads.
+        product: How q and k are multiplied; None: `gram`.
 
     Returns:
         (N, C, H, W) of the type of v.
@@ -93,7 +100,7 @@ def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> T
 
     q, k, v = by_head(q.float()), by_head(k.float()), by_head(v)
     # The lengths divide the small product matrix, not the maps: same value, two full passes less.
-    scores = gram(q, k) * inverse_length(q) * inverse_length(k).transpose(-2, -1) * temperature
+    scores = (product or gram)(q, k) * inverse_length(q) * inverse_length(k).transpose(-2, -1) * temperature
     return (scores.softmax(dim=-1).to(v.dtype) @ v).reshape(batch, channels, height, width)
 
 

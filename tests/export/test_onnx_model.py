@@ -116,6 +116,19 @@ def test_other_forms_are_the_same_function(tmp_path: Path, changes: dict[str, An
     assert model.opset_import[0].version == request.form.value
 
 
+@pytest.mark.parametrize("precision", list(Precision))
+def test_a_fixed_shape_is_fixed_and_leaves_no_shape_arithmetic(tmp_path: Path, precision: Precision) -> None:
+    shape = (1, 72, 64)  # more pixels than PyTorch sums up in one go
+    request = OnnxRequest(shipped_weights(Task.ivif).safetensors, Task.ivif, precision=precision, shape=shape)
+    report = export_onnx(request, tmp_path / request.file_name())
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    model = onnx.load(report.path)
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("MatMul") == 16
+    assert "Shape" not in kinds
+    assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [1, 2, 72, 64]
+
+
 def test_an_export_is_recognised_by_everything_that_went_into_it(exported: Path, checkpoint: Path) -> None:
     request = OnnxRequest(checkpoint, Task.ivif)
     assert exported_before(request, exported) is not None
