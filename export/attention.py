@@ -10,8 +10,7 @@ from refusion.models.blocks import channel_attention, inverse_length
 def whole_product_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
     """Channel attention with one product of queries and keys, as `channel_attention` otherwise.
 
-    Runtimes sum in blocks of their own. Chunks would be traced into a model of fixed shape, at twice the
-    products.
+    Runtimes sum in blocks of their own.
     """
     return channel_attention(q, k, v, temperature, lambda q, k: q @ k.transpose(-2, -1))
 

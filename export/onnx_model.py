@@ -126,7 +126,7 @@ def export_onnx(
     refuse_existing(target, force=force)
     module = load_fusion(request.checkpoint)
     report(f"tracing {request.checkpoint.name}")
-    model = _simplified(_traced(module, request))
+    model = _simplified(_traced(module, request), request.shape)
     is_mixed = request.precision is Precision.fp16
     if is_mixed:
         check_islands(model, half_products=request.half_products)
@@ -183,8 +183,6 @@ def _traced(module: nn.Module, request: OnnxRequest) -> bytes:
     form = runtime_form(cast(Any, module), half_products=request.half_products)
     if request.precision is Precision.fp16:
         half_convolutions(form)
-    # Odd sizes and a batch of 2: nothing of the example may end up as a constant by coincidence.
-    batch, height, width = request.shape or (2, 37, 53)
     dynamic = {0: "batch", 2: "height", 3: "width"}
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -193,24 +191,32 @@ def _traced(module: nn.Module, request: OnnxRequest) -> bytes:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             form,
-            (torch.rand(batch, 2, height, width),),
+            # Odd sizes and a batch of 2: nothing of the example may end up as a constant by coincidence. A
+            # fixed shape comes after tracing: a CPU takes a minute for 640x480 in FP16.
+            (torch.rand(2, 2, 37, 53),),
             cast(Any, buffer),  # annotated as a path, documented as a file too
             dynamo=False,
             opset_version=request.form.value,
             input_names=["sources"],
             output_names=["fused"],
-            dynamic_axes=None if request.shape else {"sources": dynamic, "fused": dynamic},
+            dynamic_axes={"sources": dynamic, "fused": dynamic},
         )
     return buffer.getvalue()
 
 
-def _simplified(data: bytes) -> Any:
+def _simplified(data: bytes, shape: Shape | None) -> Any:
     try:
         import onnx
         import onnxsim
     except ImportError as error:
         raise BackendError(f"{error.name} is not installed: pip install 'refusion[export]'") from None
-    model, equal = onnxsim.simplify(onnx.load_from_string(data))
+    model = onnx.load_from_string(data)
+    if shape is not None:
+        for value in (*model.graph.input, *model.graph.output):
+            axes = value.type.tensor_type.shape.dim
+            for axis, size in zip((axes[0], *axes[2:]), shape, strict=True):
+                axis.dim_value = size
+    model, equal = onnxsim.simplify(model)
     if not equal:
         raise BackendError("onnxsim changed what the model computes; report this with its version")
     onnx.checker.check_model(model, full_check=True)
