@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from refusion.models.blocks import channel_attention, inverse_length
+from refusion.models.blocks import channel_attention, inverse_length, widened
 
 
 def whole_product_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def half_product_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor)
         return x.reshape(batch, heads, channels // heads, -1)
 
     def unit(x: Tensor) -> Tensor:
-        x = by_head(x.float())
+        x = by_head(widened(x))
         return (x * (inverse_length(x) * scale)).to(v.dtype)
 
     scores = (unit(q) @ unit(k).transpose(-2, -1)).float() * (temperature / scale**2)

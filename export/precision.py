@@ -19,8 +19,8 @@ FP32_ISLANDS = {
     "Sigmoid": "the output: FP16 has steps of 1/8 gray level near white",
 }
 """Operators that run in FP32 in a mixed-FP16 model, with the reason. So do the products of queries and keys,
-sums over all pixels as well. The islands are in the modules (`refusion.models.blocks`): what is computed with
-`.float()` there stays so here."""
+sums over all pixels as well. The islands are in the modules (`refusion.models.blocks`): what is
+`widened` there stays so here."""
 
 
 class ExportError(RefusionError):

@@ -24,6 +24,11 @@ MIN_SQUARED_LENGTH = 1e-12
 GRAM_CHUNK = 4096
 
 
+def widened(x: Tensor) -> Tensor:
+    """Return x in float32 if it is narrower, else as it is: the start of what breaks in float16."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class ChannelNorm(nn.Module):
     """Layer norm over the channels of each pixel, with scale and shift (biased variance, eps 1e-5).
 
@@ -39,7 +44,7 @@ class ChannelNorm(nn.Module):
         """Normalise x, (N, C, H, W), and return the same shape."""
         # On channels-last maps F.layer_norm is one pass over the pixels, and exports to ONNX's own
         # LayerNormalization instead of nine operators.
-        pixels = x.float().permute(0, 2, 3, 1)
+        pixels = widened(x).permute(0, 2, 3, 1)
         pixels = F.layer_norm(pixels, self.weight.shape, self.weight, self.bias, NORM_EPS)
         return pixels.permute(0, 3, 1, 2).to(x.dtype)
 
@@ -98,7 +103,7 @@ def channel_attention(
     def by_head(x: Tensor) -> Tensor:
         return x.reshape(batch, heads, channels // heads, -1)
 
-    q, k, v = by_head(q.float()), by_head(k.float()), by_head(v)
+    q, k, v = by_head(widened(q)), by_head(widened(k)), by_head(v)
     # The lengths divide the small product matrix, not the maps: same value, two full passes less.
     scores = (product or gram)(q, k) * inverse_length(q) * inverse_length(k).transpose(-2, -1) * temperature
     return (scores.softmax(dim=-1).to(v.dtype) @ v).reshape(batch, channels, height, width)

@@ -13,6 +13,7 @@ from refusion.models.blocks import (
     pointwise,
     spatial,
     transformer_blocks,
+    widened,
 )
 
 CHANNELS = 16
@@ -86,4 +87,4 @@ class FusionModule(nn.Module):
         b = self.encoder_b(self.input_b(b))
         x = self.decoder(self.cross(a, b))
         x = F.leaky_relu(self.head(x), LEAKY_SLOPE)
-        return torch.sigmoid(self.output(x).float())
+        return torch.sigmoid(widened(self.output(x)))
