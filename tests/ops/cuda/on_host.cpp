@@ -63,9 +63,10 @@ int preprocess(const ImageArguments* a, const ImageArguments* b, void* out, std:
                std::ptrdiff_t width, int half) {
     return with_value(half, [&](auto value) {
         auto* const planes = static_cast<decltype(value)*>(out);
-        int wide = 0, plane = 0;
-        for (const ImageArguments* given : {a, b}) {
-            const auto job = luma_job(image_of(given), planes + plane++ * height * width, height, width);
+        int wide = 0, plane = 1;
+        // The first last, for what it may write beyond its plane to be seen.
+        for (const ImageArguments* given : {b, a}) {
+            const auto job = luma_job(image_of(given), planes + plane-- * height * width, height, width);
             for (int block = 0; block < job.tiling.blocks; ++block) {
                 for (int thread = 0; thread < kThreads; ++thread) {
                     write_luma(job, block, thread);

@@ -15,7 +15,19 @@ from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
 
 # Around pieces of 8 pixels, tiles of 32x8 and of 256, and blocks.
-SIZES = [(1, 1), (1, 7), (3, 8), (5, 17), (9, 64), (13, 33), (16, 640), (31, 255), (67, 131), (480, 640)]
+SIZES = [
+    (1, 1),
+    (1, 7),
+    (3, 8),
+    (5, 17),
+    (5, 19),
+    (9, 64),
+    (13, 33),
+    (16, 640),
+    (31, 255),
+    (67, 131),
+    (480, 640),
+]
 HALF = pytest.mark.parametrize("half", [False, True], ids=["fp32", "fp16"])
 SIZE = pytest.mark.parametrize("size", SIZES, ids=[f"{width}x{height}" for height, width in SIZES])
 
