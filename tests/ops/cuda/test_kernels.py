@@ -348,6 +348,23 @@ def test_the_range_of_values_at_odd_addresses(engine: Any) -> None:
     assert state_range(state) == (frame.min(), np.float32(255) / (frame.max() - frame.min()))
 
 
+@HALF
+@pytest.mark.parametrize("offset_values", [0, 1])
+def test_the_range_sees_every_value(engine: Any, half: bool, offset_values: int) -> None:
+    dtype = np.dtype(np.float16 if half else np.float32)
+    size = (3, 9)
+    state = engine.memory(np.zeros(engine.cuda_range_state_bytes(*size), np.uint8))
+    for place in range(27):
+        frame = np.full(size, 0.5, dtype)
+        frame.flat[place] = 0.75
+        plane = engine.memory(frame, offset_values * dtype.itemsize)
+        engine.cuda_update_range(
+            plane.pointer, *size, state.pointer, engine.CudaRange.image, half=half, stream=0
+        )
+        engine.synchronize()
+        assert state_range(state) == (0.5, 255 / 0.25)
+
+
 def test_aligned_images_go_the_wide_way_and_others_do_not(host_engine: Any) -> None:
     size = (16, 64)
     ways = []
