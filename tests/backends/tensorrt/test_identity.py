@@ -6,29 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_identity import DYNAMIC, IDENTITY
 
 from refusion import BackendError, InputError, UsageError
 from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, ShapeProfile, finite
 from refusion.backends.tensorrt.library import Flavour
 from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of, sidecar_text
 
-PROFILE = ShapeProfile((1, 64, 64), (1, 480, 640), (4, 1080, 1920))
-IDENTITY = EngineIdentity(
-    task="ivif",
-    model="full",
-    precision="fp16",
-    checkpoint_sha256="c" * 64,
-    onnx_sha256="0" * 64,
-    flavour=Flavour.tensorrt,
-    tensorrt_version="10.3.0",
-    platform="linux-x86_64",
-    gpu_name="NVIDIA H200",
-    compute_capability="sm90",
-    profile=PROFILE,
-    workspace_mib=4096,
-    optimization_level=None,
-    is_tf32_allowed=True,
-)
 OTHER: dict[str, Any] = {
     "task": "mif",
     "model": "lite",
@@ -104,19 +88,19 @@ def test_file_names_hold_nothing_but_plain_characters() -> None:
     ],
 )
 def test_a_profile_contains_what_lies_between_its_ends(shape: tuple[int, int, int], fits: bool) -> None:
-    assert PROFILE.contains(*shape) is fits
+    assert DYNAMIC.contains(*shape) is fits
     if fits:
-        PROFILE.check(*shape)
+        DYNAMIC.check(*shape)
         return
     with pytest.raises(
         InputError, match=r"takes 1x64x64 to 4x1080x1920 \(best at 1x480x640\).*not \d+x\d+x\d+"
     ):
-        PROFILE.check(*shape)
+        DYNAMIC.check(*shape)
 
 
 def test_profiles_are_parsed_and_checked() -> None:
     parsed = ShapeProfile.parse(minimum="64x64", optimum="480x640", maximum="1080X1920", batch=(1, 1, 4))
-    assert parsed == PROFILE
+    assert parsed == DYNAMIC
     assert str(ShapeProfile.fixed(1, 480, 640)) == "1x480x640"
     assert ShapeProfile.fixed(1, 480, 640).is_fixed
     with pytest.raises(UsageError, match="'480' is no size: expected HEIGHTxWIDTH"):
@@ -130,7 +114,7 @@ def test_profiles_are_parsed_and_checked() -> None:
 @pytest.mark.parametrize(
     ("profile", "options"),
     [
-        (PROFILE, "--min-shape 64x64 --opt-shape 480x640 --max-shape 1080x1920 --batch 4"),
+        (DYNAMIC, "--min-shape 64x64 --opt-shape 480x640 --max-shape 1080x1920 --batch 4"),
         (ShapeProfile.fixed(1, 480, 640), "--shape 480x640"),
         (ShapeProfile.fixed(12, 480, 640), "--shape 480x640 --batch 12"),
     ],

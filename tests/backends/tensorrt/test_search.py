@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_identity import DYNAMIC, IDENTITY
 from fake_tensorrt import fake_tensorrt
 
 from refusion.backends.tensorrt import search
-from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, ShapeProfile, this_platform
+from refusion.backends.tensorrt.identity import EngineRecord, ShapeProfile, this_platform
 from refusion.backends.tensorrt.library import Flavour, Library
 from refusion.backends.tensorrt.loading import engine_folders, find_engine
 from refusion.backends.tensorrt.sidecar import sidecar_of, sidecar_text
@@ -17,23 +18,7 @@ from refusion.backends.tensorrt.signing import sign
 from refusion.gpus import Gpu
 
 H200 = Gpu("NVIDIA H200", (9, 0), 144384, False)
-DYNAMIC = ShapeProfile((1, 64, 64), (1, 480, 640), (4, 1080, 1920))
-IDENTITY = EngineIdentity(
-    task="ivif",
-    model="full",
-    precision="fp16",
-    checkpoint_sha256="c" * 64,
-    onnx_sha256="0" * 64,
-    flavour=Flavour.tensorrt,
-    tensorrt_version="10.3.0",
-    platform=this_platform(),
-    gpu_name="NVIDIA H200",
-    compute_capability="sm90",
-    profile=DYNAMIC,
-    workspace_mib=None,
-    optimization_level=None,
-    is_tf32_allowed=True,
-)
+HERE = dataclasses.replace(IDENTITY, platform=this_platform())
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +36,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Flavour]:
 
 
 def write(folder: Path, *, built_at: str = "2026-01-01T00:00:00+00:00", **fields: Any) -> Path:
-    identity = dataclasses.replace(IDENTITY, **fields)
+    identity = dataclasses.replace(HERE, **fields)
     plan = folder / f"{built_at[:10]}-{identity.file_name()}"
     plan.write_bytes(b"plan")
     record = EngineRecord(

@@ -6,29 +6,14 @@ import stat
 from pathlib import Path
 
 import pytest
+from engine_identity import IDENTITY
 
 from refusion import BackendError, OutputError
-from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, ShapeProfile
-from refusion.backends.tensorrt.library import Flavour
+from refusion.backends.tensorrt.identity import EngineRecord
 from refusion.backends.tensorrt.signing import is_signed, key_path, sign
 
 RECORD = EngineRecord(
-    identity=EngineIdentity(
-        task="ivif",
-        model="full",
-        precision="fp16",
-        checkpoint_sha256="c" * 64,
-        onnx_sha256="0" * 64,
-        flavour=Flavour.tensorrt,
-        tensorrt_version="10.3.0",
-        platform="linux-x86_64",
-        gpu_name="NVIDIA H200",
-        compute_capability="sm90",
-        profile=ShapeProfile.fixed(1, 480, 640),
-        workspace_mib=None,
-        optimization_level=None,
-        is_tf32_allowed=True,
-    ),
+    identity=IDENTITY,
     plan_sha256="2" * 64,
     plan_bytes=10,
     onnx_file="ivif.onnx",
