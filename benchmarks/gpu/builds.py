@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 from refusion.errors import BackendError
@@ -21,9 +22,12 @@ BUILD_NEEDS = ("setuptools", "wheel", "numpy", "pybind11", "cmake")
 PYCUDA_SETTINGS = """\
 CUDA_ROOT = {root!r}
 CUDADRV_LIB_DIR = [{stubs!r}]
+# The stub has none of the functions: linked only as needed it would be left out, and with it the driver.
+LDFLAGS = ["-Wl,--no-as-needed", "-L" + {stubs!r}, "-lcuda"]
 # Random numbers on the GPU: not used here, and their headers are not in every toolkit.
 CUDA_ENABLE_CURAND = False
 """
+DRIVER = "libcuda.so.1"
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -70,10 +74,11 @@ class BuildEnvironment:
             archive.extractall(source, filter="data")
         (unpacked,) = (path for path in source.iterdir() if path.is_dir())
         stubs.mkdir()
-        shared_library(stubs / "libcuda.so", "libcuda.so.1")
+        shared_library(stubs / "libcuda.so", DRIVER)
         (unpacked / "siteconf.py").write_text(PYCUDA_SETTINGS.format(root=str(cuda), stubs=str(stubs)))
         run(*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", self._folder, unpacked)
         (wheel,) = self._folder.glob("pycuda*.whl")
+        check_links_driver(wheel)
         return wheel
 
     def native(self, target: Path) -> Path:
@@ -82,6 +87,14 @@ class BuildEnvironment:
         run(self.python, script, "--force", "--output", target, "--architectures", HOPPER)
         (module,) = target.glob(f"_C.*{tag(self.python).removeprefix('cp')}*.so")
         return module
+
+
+def check_links_driver(wheel: Path) -> None:
+    """Raise BackendError if no module of a wheel links to the driver: that shows only where there is one."""
+    with zipfile.ZipFile(wheel) as archive:
+        modules = [archive.read(name) for name in archive.namelist() if name.endswith(".so")]
+    if not any(DRIVER.encode() in module for module in modules):
+        raise BackendError(f"{wheel.name} was built without a link to {DRIVER}: it would not find the driver")
 
 
 def cuda_root() -> Path:

@@ -12,7 +12,7 @@ import pytest
 
 from refusion import BackendError, InputError
 from refusion.benchmarks.gpu import packs
-from refusion.benchmarks.gpu.builds import cuda_root, run, shared_library, tag
+from refusion.benchmarks.gpu.builds import check_links_driver, cuda_root, run, shared_library, tag
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="packs are made on Linux")
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
@@ -78,6 +78,19 @@ def test_a_command_that_fails_says_how() -> None:
         run(sys.executable, "-c", "raise SystemExit('cannot be done')")
     run(sys.executable, "-c", "import os; assert os.environ['KEY'] == 'value'", KEY="value")
     assert "KEY" not in os.environ
+
+
+def test_a_pycuda_that_would_not_find_the_driver_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "pycuda.whl"
+    for content, linked in ((b"\x7fELF libc.so.6", False), (b"\x7fELF libcuda.so.1", True)):
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("pycuda/_driver.so", content)
+            archive.writestr("pycuda/driver.py", "libcuda.so.1")
+        if linked:
+            check_links_driver(wheel)
+        else:
+            with pytest.raises(BackendError, match="was built without a link to libcuda.so.1"):
+                check_links_driver(wheel)
 
 
 def test_the_toolkit_is_where_its_compiler_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
