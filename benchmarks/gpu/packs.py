@@ -32,6 +32,9 @@ from refusion.errors import InputError
 TENSORRT = "tensorrt==8.5.3.1"
 RTX = ("tensorrt-rtx-cu13-bindings==1.7.1.116", "tensorrt-rtx-cu13-libs==1.7.1.116")
 
+RTX_IMPORT = "from tensorrt_rtx_bindings import *\nfrom tensorrt_rtx_bindings import __version__\n"
+"""The module `tensorrt_rtx`, whose package is a source distribution that installs those wheels."""
+
 # For refusion itself and its tests; pycuda travels in .kit, being small.
 PYTHON_PACKAGES = (
     "numpy",
@@ -107,7 +110,7 @@ def gather_rtx(wheels: Sequence[Path], engines: Path | None, root: Path) -> None
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
     (site / "tensorrt_rtx").mkdir()
-    (site / "tensorrt_rtx" / "__init__.py").write_text("from tensorrt_rtx_bindings import *\n")
+    (site / "tensorrt_rtx" / "__init__.py").write_text(RTX_IMPORT)
     if engines is not None:
         shutil.copytree(engines, root / "rtx-engines")
 

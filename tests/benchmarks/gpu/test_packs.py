@@ -53,6 +53,22 @@ def test_tensorrt_travels_without_its_plugins(tmp_path: Path) -> None:
     assert (site / "tensorrt-8.dist-info" / "LICENSE.txt").is_file()
 
 
+def test_tensorrt_rtx_is_imported_by_its_usual_name(tmp_path: Path) -> None:
+    wheel, engines = tmp_path / "bindings.whl", tmp_path / "engines"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tensorrt_rtx_bindings/__init__.py", "__version__ = '1.7'\nclass Builder: pass\n")
+    engines.mkdir()
+    (engines / "a.plan").write_bytes(b"plan")
+    packs.gather_rtx([wheel], engines, tmp_path / "root")
+    assert (tmp_path / "root" / "rtx-engines" / "a.plan").read_bytes() == b"plan"
+    code = "import tensorrt_rtx as t; print(t.__version__, t.Builder.__name__)"
+    environment = {"PYTHONPATH": str(tmp_path / "root" / "site-cp312")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1.7 Builder\n"
+
+
 def test_the_launcher_starts_the_python_beside_it_from_anywhere(tmp_path: Path) -> None:
     moved = tmp_path / "a folder"
     (moved / "bin").mkdir(parents=True)
