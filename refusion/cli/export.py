@@ -88,7 +88,9 @@ def export(
     """
     from refusion.cli.export_steps import Export
     from refusion.errors import UsageError
+    from refusion.tasks import Task
 
+    chosen = Task.parse(task)
     if fp16 and fp32:
         raise UsageError("--fp16 and --fp32 exclude each other")
     if (verify_a is None) != (verify_b is None):
@@ -98,7 +100,7 @@ def export(
     if target is not None and format is not ExportFormat.tensorrt_rtx:
         raise UsageError("--target builds for a GPU that is not here, which --format tensorrt-rtx alone can")
     work = Export(
-        task=task,
+        task=chosen,
         precision="fp16" if fp16 else "fp32",
         checkpoint=checkpoint,
         onnx=onnx,

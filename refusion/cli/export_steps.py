@@ -31,7 +31,7 @@ DEFAULT_SIZES = ("16x16", "480x640", "1080x1920")
 class Export:
     """What was asked for on the command line."""
 
-    task: str
+    task: Task
     precision: str
     checkpoint: Path | None
     onnx: Path | None
@@ -64,7 +64,7 @@ class Export:
     @property
     def weights(self) -> Path:
         """The checkpoint to export."""
-        return self.checkpoint or shipped_weights(Task.parse(self.task)).safetensors
+        return self.checkpoint or shipped_weights(self.task).safetensors
 
     def write_onnx(self, *, library: Library | None = None, is_dynamic: bool = False) -> ExportReport:
         """Export the checkpoint, unless this very export is there already."""
@@ -76,7 +76,7 @@ class Export:
         form = self.form if self.form != "auto" else library.onnx_form if library else "layernorm"
         request = OnnxRequest(
             self.weights,
-            Task.parse(self.task),
+            self.task,
             precision=Precision[self.precision],
             form=OnnxForm[form],
             shape=profile.optimum if profile.is_fixed and not is_dynamic else None,
