@@ -86,6 +86,8 @@ def joined_processes(device: str, batch: int) -> Iterator[Processes]:
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), count, chosen)
+        # Where one leaves while gloo still talks to it, now and then the other aborts at its own end.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 
