@@ -122,7 +122,7 @@ class Later:
         return Promise(self, pairs[0][0])
 
     def luma(self, pairs: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("a stream asks for frames, not for luma")
 
     def close(self) -> None:
         """Nothing to close."""

@@ -6,8 +6,6 @@ import enum
 import platform
 from pathlib import Path
 
-NVIDIA_INDEX = "--extra-index-url https://pypi.nvidia.com"
-
 
 class Machine(enum.Enum):
     """Kinds of machine that get TensorRT in different ways."""
@@ -57,13 +55,12 @@ def tensorrt_advice(machine: Machine, *, architecture: str) -> str:
             "environment that sees it (`python3 -m venv --system-site-packages .venv`) and "
             "`pip install pycuda` in it"
         )
-    # The packages on PyPI are stubs that fetch the libraries from NVIDIA's own index.
-    install = f"`pip install 'refusion[tensorrt]' {NVIDIA_INDEX}`"
+    install = "`pip install 'refusion[tensorrt]'` (it fetches the libraries from NVIDIA)"
     if machine is Machine.nvidia:
         return install
     if machine is Machine.wsl_without_gpu:
         return f"install NVIDIA's driver on Windows (not inside WSL), then {install}; without it, {ELSEWHERE}"
-    only_there = f"TensorRT builds only on the GPU that will run the engine ({install} there)"
+    only_there = f"TensorRT builds only on the GPU that will run the engine; there: {install}"
     if architecture not in ("x86_64", "AMD64"):
         return f"no NVIDIA driver was found on this machine ({architecture}). {only_there}"
     return f"no NVIDIA driver was found on this machine. {only_there}; {ELSEWHERE}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import importlib.util
 import os
 import random
@@ -160,3 +161,18 @@ def rig(request: pytest.FixtureRequest, network: OnnxRuntimeBackend) -> Rig:
 def rig_lazy(engine: FakeEngine, network: OnnxRuntimeBackend) -> Rig:
     """The fake whose streams do nothing that is not waited for."""
     return Rig(lambda: loaded_engine(engine), CpuExecutor(network, StageClock()), engine.gpu)
+
+
+@pytest.fixture
+def executor(rig: Rig) -> Iterator[TensorRTExecutor]:
+    """An executor, closed after; on the fake, closing must leave nothing behind."""
+    executor = rig.open()
+    yield executor
+    assert "without CUDA graphs" not in executor.description
+    executor.close()
+    if rig.gpu is not None:
+        gc.collect()
+        assert rig.gpu.memory == {}
+        assert rig.gpu.page_locked == []
+        assert rig.gpu.complaints == []
+        assert rig.gpu.stack == []
