@@ -20,7 +20,7 @@ class CapturedFrame:
 
     image: RawFrame
     time_ns: int
-    """Capture time, nanoseconds of time.monotonic_ns() for live sources; of files, since their first frame."""
+    """Capture time, nanoseconds: time.monotonic_ns() of live sources, since the first frame of files."""
     index: int
     """Number of the frame in its source, from 0; frames that were dropped count."""
 
