@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 # Calls of a stage that are kept: a stream that runs for months must not grow.
 KEPT_CALLS = 4096
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """Of the latest values of one quantity, milliseconds."""
+
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, values_ms: Iterable[float]) -> Percentiles | None:
+        """Return the percentiles by nearest rank; None of no values."""
+        ordered = sorted(values_ms)
+        if not ordered:
+            return None
+        ranks = (max(0, math.ceil(share * len(ordered)) - 1) for share in (0.5, 0.95, 0.99))
+        return cls(*(ordered[rank] for rank in ranks))
 
 
 class StageClock:
@@ -25,11 +45,21 @@ class StageClock:
         """Time the block as one call of the stage."""
         started = time.perf_counter()
         yield
-        elapsed = time.perf_counter() - started
+        self.add(name, time.perf_counter() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count one call of the stage, or one value of another quantity, that was timed elsewhere."""
         with self._lock:
-            self._seconds[name].append(elapsed)
+            self._seconds[name].append(seconds)
 
     def median_ms(self) -> dict[str, float]:
         """Return the median duration of each stage in milliseconds, in order of first use."""
         with self._lock:
             return {name: 1e3 * statistics.median(values) for name, values in self._seconds.items()}
+
+    def percentiles(self) -> dict[str, Percentiles]:
+        """Return the percentiles of each stage, in order of first use."""
+        with self._lock:
+            kept = {name: list(values) for name, values in self._seconds.items()}
+        found = {name: Percentiles.of(1e3 * value for value in values) for name, values in kept.items()}
+        return {name: percentiles for name, percentiles in found.items() if percentiles is not None}

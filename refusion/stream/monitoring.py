@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from refusion.frames import Frame
 from refusion.stream.moments import SourceEvent, SourceReport, SourceState
+from refusion.timing import Percentiles
 from refusion.warp import Warp
 
 if TYPE_CHECKING:
@@ -48,15 +49,6 @@ class StreamFrame:
         from refusion.ops import warped
 
         return warped(self.infrared, self.warp)
-
-
-@dataclass(frozen=True)
-class Percentiles:
-    """Of the latest values of one quantity, milliseconds."""
-
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
 
 
 @dataclass(frozen=True)
