@@ -1,8 +1,10 @@
-"""What a video file says of itself beyond its frames: its least length, and the true size of odd frames."""
+"""What a video file says of itself beyond its frames: its least length, its fragments, odd frames' true size."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,8 +44,33 @@ def declared_size(path: Path) -> int:
     return 0
 
 
+def cut_to_whole_fragments(path: Path) -> bool:
+    """Cut off the unfinished end of a fragmented MP4 whose writing failed (ISO/IEC 14496-12, section 8.8).
+
+    Returns:
+        Whether a fragment is left.
+    """
+    file_size = path.stat().st_size
+    end, follows_moof = 0, False
+    with path.open("rb") as file:
+        for kind, box_end in _boxes(file, file_size):
+            if kind == b"mdat" and follows_moof and box_end <= file_size:
+                end = box_end
+            follows_moof = kind == b"moof"
+    os.truncate(path, end)
+    return end > 0
+
+
 def _boxes_end(file: BinaryIO, file_size: int) -> int:
-    """Return where the last top-level box ends; a box of size 0 runs to the end of the file."""
+    """Return where the last top-level box ends."""
+    end = 0
+    for _, end in _boxes(file, file_size):
+        pass
+    return end
+
+
+def _boxes(file: BinaryIO, file_size: int) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and end of each top-level box; a box of size 0 runs to the end of the file."""
     start = 0
     while start < file_size:
         file.seek(start)
@@ -51,10 +78,8 @@ def _boxes_end(file: BinaryIO, file_size: int) -> int:
         size = int.from_bytes(header[:4], "big")
         if size == 1:
             size = int.from_bytes(header[8:16], "big")
-        if size == 0:
-            return file_size
-        start += max(size, 8)
-    return start
+        start = file_size if size == 0 else start + max(size, 8)
+        yield header[4:8], start
 
 
 def _segment_end(file: BinaryIO) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from refusion.errors import InputError, OutputError, UsageError
 from refusion.frames import Frame, checked_frame, size_text
-from refusion.stream.containers import size_note
+from refusion.stream.containers import cut_to_whole_fragments, size_note
 
 if TYPE_CHECKING:
     import av
@@ -43,6 +43,8 @@ class VideoWriter:
         rate: Frames a second.
         size: (width, height) of the frames, pixels.
         force: Replace the target if it is there.
+        keep: Whether a failure, such as a full disk, leaves the target with all whole fragments until then:
+            a recording cannot be made again. Without it a failure leaves the target as it was.
 
     Raises:
         UsageError: The rate or the size is not positive.
@@ -57,11 +59,13 @@ class VideoWriter:
         rate: Fraction | float,
         size: tuple[int, int],
         force: bool = False,
+        keep: bool = False,
     ) -> None:
         self.path = Path(path)
         self.size = size
         self.frame_count = 0
         self._force = force
+        self._keep = keep
         self._partial = self.path.with_name(f"{self.path.stem}.{os.getpid()}.partial.mp4")
         self._container: av.container.OutputContainer | None = None
         self._first_ns = 0
@@ -132,14 +136,26 @@ class VideoWriter:
 
     def discard(self) -> None:
         """Give up: remove the partial file and leave the target as it was."""
+        self._abandon()
+        self._partial.unlink(missing_ok=True)
+
+    def _abandon(self) -> None:
         import av
 
         container, self._container = self._container, None
         if container is not None:
-            # The file is removed next: whether its end could be written does not matter.
+            # The file is removed next, or cut: whether its end could be written does not matter.
             with suppress(av.FFmpegError, OSError):
                 container.close()
-        self._partial.unlink(missing_ok=True)
+
+    def _give_up(self) -> str:
+        """Keep what can be kept, and return how a message says so."""
+        self._abandon()
+        if not self._keep or not self._partial.exists() or not cut_to_whole_fragments(self._partial):
+            self._partial.unlink(missing_ok=True)
+            return ""
+        kept = self._partial if self.path.exists() and not self._force else self._partial.replace(self.path)
+        return f"; what was written until then is in {kept}"
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -208,8 +224,8 @@ class VideoWriter:
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            self.discard()
-            raise OutputError(f"{self.path} cannot be written: {error.strerror}") from None
+            kept = self._give_up()
+            raise OutputError(f"{self.path} cannot be written: {error.strerror}{kept}") from None
         except BaseException:
             self.discard()
             raise

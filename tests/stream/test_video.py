@@ -294,10 +294,10 @@ from refusion.errors import OutputError
 from refusion.stream.video import VideoWriter
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 rng = np.random.default_rng(0)
 try:
-    with VideoWriter(sys.argv[1], rate=10, size=(96, 64)) as writer:
+    with VideoWriter(sys.argv[1], rate=10, size=(96, 64), keep=sys.argv[2:] == ["keep"]) as writer:
         for _ in range(200):
             writer.write(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8))
 except OutputError as error:
@@ -313,6 +313,17 @@ def test_full_disk(tmp_path: Path) -> None:
     )
     assert re.fullmatch(r".*full\.mp4 cannot be written: File too large\n", done.stdout), done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the file size as POSIX does")
+def test_full_disk_keeps_what_was_written_of_a_recording(tmp_path: Path) -> None:
+    path = tmp_path / "full.mp4"
+    command = [sys.executable, "-c", _FULL_DISK, str(path), "keep"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.endswith(f"File too large; what was written until then is in {path}\n"), done.stderr
+    assert list(tmp_path.iterdir()) == [path]
+    with VideoReader(path) as video:
+        assert len(list(video)) >= 20  # whole fragments of 20 frames
 
 
 @pytest.mark.parametrize(
