@@ -14,9 +14,10 @@ from refusion.frames import Frame
 from refusion.ranges import OutputRange
 from refusion.tasks import Chroma
 from refusion.timing import StageClock
+from refusion.warp import Warp
 
 FramePairs = Sequence[tuple[Frame, Frame]]
-"""Checked pairs of one size."""
+"""Checked pairs of one size; what goes through a warp with them has a size of its own for source a."""
 
 
 class Pending(Protocol):
@@ -41,19 +42,22 @@ class Executor(Protocol):
     def frames_in_flight(self) -> int:
         """How many submissions keep the device busy; more wait for the first of them."""
 
-    def submit(self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange) -> Pending:
+    def submit(
+        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
+    ) -> Pending:
         """Begin to fuse checked pairs of one size.
 
         Args:
             pairs: The pairs; the arrays may be changed as soon as this returns.
-            chroma: Where the colour of each pair comes from.
+            chroma: Where the colour of each pair comes from; with a warp, NONE or B.
             follower: Sees each fused luma in order of submission, and gives its output range.
+            warp: Maps the pixels of all b to places in their a; None: they are registered.
 
         Raises:
             BackendError: The device cannot take them: the size, its memory, or a failure.
         """
 
-    def luma(self, pairs: FramePairs) -> NDArray[np.float32]:
+    def luma(self, pairs: FramePairs, warp: Warp | None = None) -> NDArray[np.float32]:
         """Return the network's output for checked pairs of one size, float32 (N, H, W) in (0, 1)."""
 
     def close(self) -> None:
@@ -83,21 +87,26 @@ class CpuExecutor:
     def description(self) -> str:
         return f"{self.backend.description}; pre- and post-processing: {ops.implementation()}"
 
-    def luma(self, pairs: FramePairs) -> NDArray[np.float32]:
-        height, width = pairs[0][0].shape[:2]
+    def luma(self, pairs: FramePairs, warp: Warp | None = None) -> NDArray[np.float32]:
+        height, width = pairs[0][1].shape[:2]
         with self.clock.stage("pre"):
             sources = np.empty((len(pairs), 2, height, width), np.float32)
             for slot, (a, b) in zip(sources, pairs, strict=True):
-                ops.preprocess(a, b, out=slot)
+                ops.preprocess(a, b, warp=warp, out=slot)
         with self.clock.stage("network"):
             return self.backend.run(sources)[:, 0]
 
-    def submit(self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange) -> Finished:
-        fused = self.luma(pairs)
+    def submit(
+        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
+    ) -> Finished:
+        fused = self.luma(pairs, warp)
         with self.clock.stage("post"):
             return Finished(
                 [
-                    ops.postprocess(plane, a, b, chroma=policy, value_range=follower.of(plane))
+                    # A warped source gives no colour, and has not the size of the picture.
+                    ops.postprocess(
+                        plane, a if warp is None else b, b, chroma=policy, value_range=follower.of(plane)
+                    )
                     for plane, (a, b), policy in zip(fused, pairs, chroma, strict=True)
                 ]
             )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refusion.errors import InputError
+
+if TYPE_CHECKING:
+    from refusion.warp import Warp
 
 Frame = NDArray[np.uint8]
 """(H, W) gray or (H, W, 3) BGR, uint8."""
@@ -59,12 +62,14 @@ def _dtype_advice(frame: NDArray[Any]) -> str:
     return ""
 
 
-def checked_pair(a: Any, b: Any) -> tuple[Frame, Frame]:
-    """Return both frames if they are a pair.
+def checked_pair(a: Any, b: Any, warp: Warp | None = None) -> tuple[Frame, Frame]:
+    """Return both frames if they are a pair: of one size, or a of the warp's source and b of its output.
 
     Raises:
-        InputError: One is no frame, or their sizes differ (both are stated).
+        InputError: One is no frame, or a size does not fit (both are stated).
     """
+    if warp is not None:
+        return checked_source(a, "a", warp.source_size), checked_source(b, "b", warp.size)
     a, b = checked_frame(a, "a"), checked_frame(b, "b")
     if a.shape[:2] != b.shape[:2]:
         raise InputError(
@@ -72,3 +77,19 @@ def checked_pair(a: Any, b: Any) -> tuple[Frame, Frame]:
             "register them, or resize one to the other"
         )
     return a, b
+
+
+def checked_source(frame: Any, name: str, size: tuple[int, int]) -> Frame:
+    """Return frame if it is one, of the (width, height) that a warp is for.
+
+    Raises:
+        InputError: It is no frame, or of another size (both are stated).
+    """
+    frame = checked_frame(frame, name)
+    width, height = size
+    if frame.shape[:2] != (height, width):
+        raise InputError(
+            f"source {name} is {size_text(frame)}, but the warp is for {width}x{height}: "
+            "make a warp for the size of these frames"
+        )
+    return frame

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from refusion import ops
+from refusion.errors import UsageError
 from refusion.executor import Executor, Pending
 from refusion.frames import Frame, checked_pair
 from refusion.ranges import OutputRange
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 
 class FusedStream:
@@ -31,11 +33,15 @@ class FusedStream:
         self._follower = follower
         self._chroma = chroma
 
-    def __call__(self, a: Any, b: Any) -> Frame:
-        """Fuse the next pair; see Fuser.__call__."""
-        return self._submit(a, b).result()[0]
+    def __call__(self, a: Any, b: Any, *, warp: Warp | None = None) -> Frame:
+        """Fuse the next pair; see Fuser.__call__.
 
-    def frames(self, pairs: Iterable[tuple[Any, Any]]) -> Iterator[Frame]:
+        Raises:
+            UsageError: There is a warp, and the stream takes its colour from a.
+        """
+        return self._submit(a, b, warp).result()[0]
+
+    def frames(self, pairs: Iterable[tuple[Any, Any] | tuple[Any, Any, Warp | None]]) -> Iterator[Frame]:
         """Fuse pairs as they come, and yield a frame for each, in order.
 
         As many pairs are in the works as the device can overlap: on a GPU, the next pair is read and sent
@@ -43,7 +49,7 @@ class FusedStream:
         must not wait calls the stream for each pair instead.
 
         Args:
-            pairs: (a, b) of the stream; see Fuser.__call__.
+            pairs: (a, b) or (a, b, warp) of the stream; see Fuser.__call__.
 
         Yields:
             The fused frame of each pair. Whatever fails, be it the source, a pair or the device, is raised
@@ -54,8 +60,7 @@ class FusedStream:
         source = iter(pairs)
         while failure is None:
             try:
-                a, b = next(source)
-                in_flight.append(self._submit(a, b))
+                in_flight.append(self._submit(*next(source)))
             except StopIteration:
                 break
             except Exception as error:  # raised below, in its place
@@ -68,13 +73,18 @@ class FusedStream:
         if failure is not None:
             raise failure
 
-    def _submit(self, a: Any, b: Any) -> Pending:
-        checked = checked_pair(a, b)
+    def _submit(self, a: Any, b: Any, warp: Warp | None = None) -> Pending:
+        checked = checked_pair(a, b, warp)
         if self._chroma is None:
-            self._chroma = chroma_of(*checked)
-        return self._executor.submit([checked], [self._chroma], self._follower)
+            self._chroma = chroma_of(*checked, warp)
+        if warp is not None and self._chroma in (Chroma.A, Chroma.BOTH):
+            raise UsageError(
+                "a warped source gives no colour, and this stream takes its own from source a: "
+                "begin another with Fuser.stream(chroma=Chroma.B)"
+            )
+        return self._executor.submit([checked], [self._chroma], self._follower, warp)
 
 
-def chroma_of(a: Frame, b: Frame) -> Chroma:
-    """Choose by which of the frames are gray."""
-    return Chroma.of(a_is_gray=ops.is_gray(a), b_is_gray=ops.is_gray(b))
+def chroma_of(a: Frame, b: Frame, warp: Warp | None = None) -> Chroma:
+    """Choose by which of the frames are gray; a warped source gives no colour."""
+    return Chroma.of(a_is_gray=warp is not None or ops.is_gray(a), b_is_gray=ops.is_gray(b))

@@ -17,6 +17,7 @@ from refusion.placement import Device, Placement, engine_folders_of
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma, Task
 from refusion.timing import StageClock
+from refusion.warp import Warp
 
 MODELS = ("full",)
 
@@ -97,40 +98,42 @@ class Fuser:
         """What runs where, for people."""
         return self._executor.description
 
-    def __call__(self, a: Any, b: Any) -> Frame:
+    def __call__(self, a: Any, b: Any, *, warp: Warp | None = None) -> Frame:
         """Fuse one pair.
 
         Args:
             a: Source a of the task (for ivif the infrared frame): uint8, (H, W) gray or (H, W, 3) BGR, from
                 1x1 up; any strides.
-            b: Source b, of the same size.
+            b: Source b, of the same size; with a warp, each is of the size that the warp says.
+            warp: Maps the pixels of b, whose geometry the result has, to places in a. Outside of a's field of
+                view the result shows b, and colour is b's alone. None: the two are registered.
 
         Returns:
             uint8, (H, W, 3) BGR where a source has colour, else (H, W).
 
         Raises:
-            InputError: A source is no such array, the sizes differ, or the engine was not built for the size.
+            InputError: A source is no such array, a size does not fit, or no engine was built for it.
             BackendError: The network could not run, for instance for lack of memory.
         """
-        return self.batch([(a, b)])[0]
+        return self.batch([(a, b)], warp=warp)[0]
 
-    def batch(self, pairs: Sequence[tuple[Any, Any]]) -> list[Frame]:
+    def batch(self, pairs: Sequence[tuple[Any, Any]], *, warp: Warp | None = None) -> list[Frame]:
         """Fuse several pairs of one size in a single run of the network; see __call__."""
         if not pairs:
             return []
-        checked = [checked_pair(a, b) for a, b in pairs]
+        checked = [checked_pair(a, b, warp) for a, b in pairs]
         first = checked[0][0]
         for a, _ in checked:
             if a.shape[:2] != first.shape[:2]:
                 raise InputError(
                     f"the pairs of a batch must have one size: found {size_text(first)} and {size_text(a)}"
                 )
-        chroma = [chroma_of(a, b) for a, b in checked]
-        return self._executor.submit(checked, chroma, OutputRange(self.output_range)).result()
+        chroma = [chroma_of(a, b, warp) for a, b in checked]
+        return self._executor.submit(checked, chroma, OutputRange(self.output_range), warp).result()
 
-    def luma(self, a: Any, b: Any) -> NDArray[np.float32]:
-        """Return the network's output for one pair as it is, float32 (H, W) in (0, 1)."""
-        return self._executor.luma([checked_pair(a, b)])[0]
+    def luma(self, a: Any, b: Any, *, warp: Warp | None = None) -> NDArray[np.float32]:
+        """Return the network's output for one pair as it is, float32 (H, W) in (0, 1); see __call__."""
+        return self._executor.luma([checked_pair(a, b, warp)], warp)[0]
 
     def stream(
         self, *, chroma: Chroma | None = None, output_range: str | RangePolicy = "tracked"

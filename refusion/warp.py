@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +16,28 @@ WARP_STEP_PX = 8
 """Distance of the lattice's nodes. Between nodes places are interpolated: with a strong wide-angle lens
 (second derivative 0.002 a pixel) that is off by 8 * 8 / 8 * 0.002 = 0.016 pixels."""
 
+FADE_PX = 4
+"""Over so many source pixels inside its border a warped source fades out, where nothing lies beyond."""
+
 Places = NDArray[np.float64]
 """(N, 2): x and y of places in an image, pixels; the middle of the first pixel is (0, 0)."""
+
+
+class FadeBox(NamedTuple):
+    """Box in the source, pixels: the source's share of the output is 0 outside, 1 from FADE_PX inside on."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(frozen=True, eq=False)
 class Warp:
     """Maps the pixels of an output view to places in a source image; bilinear between its nodes.
 
-    Any smooth map fits: homographies, lens distortion of both cameras, parallax. Where a place lies outside
-    of the source, the source shows nothing.
+    Any smooth map fits: homographies, lens distortion of both cameras, parallax. A source reaches half a
+    pixel beyond the middles of its outermost pixels; at places outside of that it shows nothing.
     """
 
     nodes: NDArray[np.float32]
@@ -81,6 +95,46 @@ class Warp:
                 return mapped[:, :2] / np.where(mapped[:, 2:] > 0, mapped[:, 2:], np.nan)
 
         return cls.of(places, size=size, source_size=source_size)
+
+    def places_of(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Return the places of output columns x, (M,), and rows y, (N,), in the source: (N, M, 2).
+
+        Down first, then along, in float32 without fused multiply-adds: all implementations give these bits.
+        A node that is not finite makes all places of the cells that it bounds NaN or infinite.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            lines = _between(self.nodes, y, axis=0)
+            return _between(lines, x, axis=1)
+
+    @cached_property
+    def fade_box(self) -> FadeBox:
+        """Where the source fades out: at its border, but not at a side that the output sees nothing beyond.
+
+        Fading hides the seam to what stands in outside. A picture that ends before the source does has none.
+        """
+        (width, height), (source_width, source_height) = self.size, self.source_size
+        x, y = (np.array([*range(0, length, WARP_STEP_PX), length - 1]) for length in (width, height))
+        u, v = np.moveaxis(self.places_of(x, y), -1, 0)
+        right, bottom = source_width - 0.5, source_height - 0.5
+
+        def out_of_reach(is_beyond: NDArray[np.bool_]) -> float:
+            return 0.0 if is_beyond.any() else float(FADE_PX)
+
+        return FadeBox(
+            -0.5 - out_of_reach(u < -0.5),
+            -0.5 - out_of_reach(v < -0.5),
+            right + out_of_reach(u > right),
+            bottom + out_of_reach(v > bottom),
+        )
+
+
+def _between(nodes: NDArray[np.float32], at: NDArray[np.integer[Any]], *, axis: int) -> NDArray[np.float32]:
+    first = at // WARP_STEP_PX
+    before = nodes.take(first, axis)
+    after = nodes.take(np.minimum(first + 1, nodes.shape[axis] - 1), axis)
+    shape = [-1 if number == axis else 1 for number in range(nodes.ndim)]
+    share = (at % WARP_STEP_PX).astype(np.float32).reshape(shape) / np.float32(WARP_STEP_PX)
+    return before + share * (after - before)
 
 
 def lattice_shape(size: tuple[int, int]) -> tuple[int, int]:

@@ -116,12 +116,12 @@ class Later:
     def __init__(self) -> None:
         self.in_flight = self.most_in_flight = 0
 
-    def submit(self, pairs: Any, chroma: Any, follower: Any) -> Any:
+    def submit(self, pairs: Any, chroma: Any, follower: Any, warp: Any = None) -> Any:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         return Promise(self, pairs[0][0])
 
-    def luma(self, pairs: Any) -> Any:
+    def luma(self, pairs: Any, warp: Any = None) -> Any:
         raise AssertionError("a stream asks for frames, not for luma")
 
     def close(self) -> None:

@@ -17,16 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion.errors import BackendError, InputError, OutputError, UsageError
-from refusion.frames import Frame, checked_frame, checked_pair, size_text
+from refusion.frames import Frame, checked_frame, checked_pair, checked_source, size_text
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
-__all__ = ["implementation", "is_gray", "postprocess", "preprocess", "value_range"]
+__all__ = ["implementation", "is_gray", "postprocess", "preprocess", "value_range", "warped"]
 
 
 class _Operations(Protocol):
     """What `refusion.ops.reference` and `refusion.ops.native` both offer; arguments are checked before."""
 
-    def preprocess(self, a: Frame, b: Frame, out: NDArray[np.float32]) -> None: ...
+    def preprocess(self, a: Frame, b: Frame, out: NDArray[np.float32], warp: Warp | None) -> None: ...
+
+    def warped(self, image: Frame, warp: Warp, out: NDArray[np.uint8]) -> None: ...
 
     def postprocess(
         self,
@@ -50,28 +53,54 @@ class _Choice:
     text: str
 
 
-def preprocess(a: Frame, b: Frame, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Make the network's input from two sources of one size.
+def preprocess(
+    a: Frame, b: Frame, *, warp: Warp | None = None, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Make the network's input from two sources of one size, or warp the first to the second.
+
+    Where a warp's place is outside of a, b's luma stands in, so that the network sees two equal sources there
+    and gives b. No seam shows: over the last 4 pixels of a before such a border the one fades into the other.
 
     Args:
-        a: First source, uint8, gray (H, W) or BGR (H, W, 3). Strides may be any.
-        b: Second source, likewise.
-        out: Array to write to, float32 (2, H, W); a new one if None.
+        a: First source, uint8, gray (H, W) or BGR (H, W, 3). Strides may be any. With a warp, its size is
+            the warp's `source_size`.
+        b: Second source, likewise. With a warp, its size is the warp's `size`.
+        warp: Where each pixel of b lies in a, which is sampled bilinearly; None: a and b are registered.
+        out: Array to write to, float32 (2, H, W) of b's size; a new one if None.
 
     Returns:
         Luma (BT.601) of a and b divided by 255, not rounded: float32 (2, H, W) in [0, 1].
 
     Raises:
-        InputError: A source is no frame, or their sizes differ.
+        InputError: A source is no frame, or the sizes do not fit.
         OutputError: `out` does not fit.
 
     Source:
         The official ReFusion script: the Y of OpenCV's YCrCb conversion of float images.
     """
-    a, b = checked_pair(a, b)
-    checked_out = _checked_out(out, (2, *a.shape[:2]), np.dtype(np.float32))
-    _choice().operations.preprocess(a, b, checked_out)
+    a, b = checked_pair(a, b, warp)
+    checked_out = _checked_out(out, (2, *b.shape[:2]), np.dtype(np.float32))
+    _choice().operations.preprocess(a, b, checked_out, warp)
     return checked_out
+
+
+def warped(image: Frame, warp: Warp) -> NDArray[np.uint8]:
+    """Return an image in the geometry of the warp's output, for people to see; `preprocess` warps itself.
+
+    Args:
+        image: uint8, gray (H, W) or BGR (H, W, 3), of the warp's `source_size`. Strides may be any.
+        warp: Where each pixel of the output lies in the image.
+
+    Returns:
+        uint8, of the warp's `size` and as many channels: bilinear samples, black outside of the image.
+
+    Raises:
+        InputError: The image is no frame, or not of the size that the warp is for.
+    """
+    image = checked_source(image, "image", warp.source_size)
+    out = np.empty((*warp.size[::-1], *image.shape[2:]), np.uint8)
+    _choice().operations.warped(image, warp, out)
+    return out
 
 
 def postprocess(

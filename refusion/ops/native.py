@@ -7,13 +7,25 @@ from numpy.typing import NDArray
 
 from refusion import _C
 from refusion.frames import Frame
+from refusion.ops import reference
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 _CHROMA = {chroma: getattr(_C.Chroma, chroma.name) for chroma in Chroma}
 
-preprocess = _C.preprocess
 value_range = _C.value_range
 is_gray = _C.is_gray
+
+
+def preprocess(a: Frame, b: Frame, out: NDArray[np.float32], warp: Warp | None = None) -> None:
+    """Write the luma of both sources / 255 into out, (2, H, W)."""
+    if warp is None:
+        _C.preprocess(a, b, out)
+    else:
+        reference.preprocess(a, b, out, warp)
+
+
+warped = reference.warped
 
 
 def postprocess(

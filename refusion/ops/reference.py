@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 
 from refusion.frames import Frame
 from refusion.tasks import Chroma
+from refusion.warp import FADE_PX, FadeBox, Warp
 
 _NEUTRAL = np.float32(0.5)
 """Where OpenCV centres Cr and Cb of float images (128 on 8-bit ones: the same picture)."""
 _MERGE_EPSILON = np.float32(1e-4)
 """Keeps the merge of two neutral pixels from dividing by zero; the official script's value."""
+
+_ABRUPT = np.float32(1e30)
+"""A share by pixel of depth that makes any depth inside a box a whole."""
 
 _BAND_PIXELS = 64 * 1024
 """Images are worked on in bands of rows of this size: the float copies stay in the cache, and the whole takes
@@ -33,11 +37,70 @@ def luma(image: Frame) -> NDArray[np.float32]:
     return plane if image.ndim == 2 else _converted(plane, cv2.COLOR_BGR2GRAY)
 
 
-def preprocess(a: Frame, b: Frame, out: NDArray[np.float32]) -> None:
-    """Write the luma of both sources / 255 into out, (2, H, W)."""
-    for rows in _bands(a):
-        np.divide(luma(a[rows]), np.float32(255), out=out[0, rows])
+def preprocess(a: Frame, b: Frame, out: NDArray[np.float32], warp: Warp | None = None) -> None:
+    """Write the luma of both sources / 255 into out, (2, H, W): a's through the warp, faded into b's."""
+    for rows in _bands(b):
         np.divide(luma(b[rows]), np.float32(255), out=out[1, rows])
+        if warp is None:
+            np.divide(luma(a[rows]), np.float32(255), out=out[0, rows])
+    if warp is not None:
+        _write_faded(luma(a) / np.float32(255), warp, out)
+
+
+def _write_faded(a: NDArray[np.float32], warp: Warp, out: NDArray[np.float32]) -> None:
+    padded = _padded(a)
+    for rows in _bands(out[0]):
+        places, b = _places(warp, rows), out[1, rows]
+        share = _share(places, warp.fade_box, np.float32(1 / FADE_PX))
+        out[0, rows] = b + share * (_samples(padded, places) - b)
+
+
+def warped(image: Frame, warp: Warp, out: NDArray[np.uint8]) -> None:
+    """Write the image, sampled at the places of the warp, into out; outside it is black."""
+    padded = _padded(image.astype(np.float32))
+    width, height = warp.source_size
+    whole = FadeBox(-0.5, -0.5, width - 0.5, height - 0.5)
+    for rows in _bands(out):
+        places = _places(warp, rows)
+        is_inside = _share(places, whole, _ABRUPT) > 0
+        samples = np.rint(_samples(padded, places))
+        out[rows] = np.where(is_inside[..., None] if image.ndim == 3 else is_inside, samples, np.float32(0))
+
+
+def _padded(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the image with its last row and column twice, so that each pixel has a next one."""
+    return np.pad(image, [(0, 1), (0, 1), (0, 0)][: image.ndim], mode="edge")
+
+
+def _places(warp: Warp, rows: slice) -> NDArray[np.float32]:
+    width, height = warp.size
+    return warp.places_of(np.arange(width), np.arange(rows.start, min(rows.stop, height)))
+
+
+def _samples(padded: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sample bilinearly; outside of the image, the border is repeated."""
+    height, width, *channels = padded.shape
+    # fmax takes 0 where a place is NaN.
+    u = np.fmin(np.fmax(places[..., 0], np.float32(0)), np.float32(width - 2))
+    v = np.fmin(np.fmax(places[..., 1], np.float32(0)), np.float32(height - 2))
+    x, y = np.floor(u), np.floor(v)
+    shape = (*u.shape, *(1 for _ in channels))
+    right, down = (u - x).reshape(shape), (v - y).reshape(shape)
+    first = y.astype(np.intp) * width + x.astype(np.intp)
+    pixels = padded.reshape(-1, *channels)
+    v00, v10, v01, v11 = (pixels.take(first + offset, 0) for offset in (0, 1, width, width + 1))
+    top, bottom = v00 + right * (v10 - v00), v01 + right * (v11 - v01)
+    return top + down * (bottom - top)
+
+
+def _share(places: NDArray[np.float32], box: FadeBox, per_px: np.float32) -> NDArray[np.float32]:
+    """Return the source's share at each place, in [0, 1]: its depth inside the box; 0 where it is NaN."""
+    u, v = places[..., 0], places[..., 1]
+    with np.errstate(over="ignore"):
+        across = np.minimum(u - np.float32(box.left), np.float32(box.right) - u)
+        down = np.minimum(v - np.float32(box.top), np.float32(box.bottom) - v)
+        depth = np.minimum(across, down) * per_px
+    return np.minimum(np.fmax(depth, np.float32(0)), np.float32(1))
 
 
 def is_gray(image: Frame) -> bool:

@@ -17,6 +17,7 @@ from refusion.errors import BackendError
 from refusion.executor import Executor, FramePairs, Pending
 from refusion.ranges import OutputRange
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 # Sizes whose choice is remembered; a folder of pictures may hold any number.
 KEPT_SIZES = 64
@@ -67,14 +68,16 @@ class EnginesBySize:
         otherwise = f", else {self._fallback.description}" if self._fallback is not None else ""
         return f"TensorRT, with the engine that fits the size of the frames{otherwise}"
 
-    def submit(self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange) -> Pending:
-        return self._executor(pairs).submit(pairs, chroma, follower)
+    def submit(
+        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
+    ) -> Pending:
+        return self._executor(pairs).submit(pairs, chroma, follower, warp)
 
-    def luma(self, pairs: FramePairs) -> NDArray[np.float32]:
-        return self._executor(pairs).luma(pairs)
+    def luma(self, pairs: FramePairs, warp: Warp | None = None) -> NDArray[np.float32]:
+        return self._executor(pairs).luma(pairs, warp)
 
     def _executor(self, pairs: FramePairs) -> Executor:
-        height, width = pairs[0][0].shape[:2]
+        height, width = pairs[0][1].shape[:2]
         shape = BatchShape(len(pairs), height, width)
         with self._lock:
             if self._is_closed:

@@ -18,6 +18,7 @@ from refusion.frames import Frame
 from refusion.ranges import OutputRange
 from refusion.tasks import Chroma
 from refusion.timing import StageClock
+from refusion.warp import Warp
 
 if TYPE_CHECKING:
     from refusion.backends.tensorrt.loading import LoadedEngine
@@ -51,7 +52,10 @@ class TensorRTExecutor:
         without_graphs = f", without CUDA graphs ({problem})" if problem else ""
         return f"{self._engine_text}; pre- and post-processing: CUDA{without_graphs}"
 
-    def submit(self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange) -> Pending:
+    def submit(
+        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
+    ) -> Pending:
+        _refuse_warp(warp)
         with self._clock.stage("submit"), self._lock:
             parts = [self._submit(pairs[part], chroma[part], follower) for part in self._parts(len(pairs))]
         return _Waited(parts, self._clock)
@@ -60,7 +64,8 @@ class TensorRTExecutor:
         with self._device.active(_doing(pairs)):
             return self._pipeline.submit(pairs, chroma, follower, self)
 
-    def luma(self, pairs: FramePairs) -> NDArray[np.float32]:
+    def luma(self, pairs: FramePairs, warp: Warp | None = None) -> NDArray[np.float32]:
+        _refuse_warp(warp)
         fused = []
         with self._lock:
             for part in self._parts(len(pairs)):
@@ -90,6 +95,11 @@ class _Waited:
     def result(self) -> list[Frame]:
         with self._clock.stage("wait"):
             return [frame for part in self._parts for frame in part.result()]
+
+
+def _refuse_warp(warp: Warp | None) -> None:
+    if warp is not None:
+        raise BackendError("this executor cannot warp yet; choose the device cpu")
 
 
 def _doing(pairs: FramePairs) -> str:
