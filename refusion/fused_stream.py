@@ -39,7 +39,7 @@ class FusedStream:
         Raises:
             UsageError: There is a warp, and the stream takes its colour from a.
         """
-        return self._submit(a, b, warp).result()[0]
+        return self.submit(a, b, warp).result()[0]
 
     def frames(self, pairs: Iterable[tuple[Any, Any] | tuple[Any, Any, Warp | None]]) -> Iterator[Frame]:
         """Fuse pairs as they come, and yield a frame for each, in order.
@@ -60,7 +60,7 @@ class FusedStream:
         source = iter(pairs)
         while failure is None:
             try:
-                in_flight.append(self._submit(*next(source)))
+                in_flight.append(self.submit(*next(source)))
             except StopIteration:
                 break
             except Exception as error:  # raised below, in its place
@@ -73,7 +73,8 @@ class FusedStream:
         if failure is not None:
             raise failure
 
-    def _submit(self, a: Any, b: Any, warp: Warp | None = None) -> Pending:
+    def submit(self, a: Any, b: Any, warp: Warp | None = None) -> Pending:
+        """Begin to fuse the next pair, for callers that keep several in the works; see __call__."""
         checked = checked_pair(a, b, warp)
         if self._chroma is None:
             self._chroma = chroma_of(*checked, warp)

@@ -98,6 +98,11 @@ class Fuser:
         """What runs where, for people."""
         return self._executor.description
 
+    @property
+    def frames_in_flight(self) -> int:
+        """How many pairs of a stream keep the device busy: two on a GPU, one on a CPU."""
+        return self._executor.frames_in_flight
+
     def __call__(self, a: Any, b: Any, *, warp: Warp | None = None) -> Frame:
         """Fuse one pair.
 
