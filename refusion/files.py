@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -32,6 +32,31 @@ def read_image(path: Path) -> Frame:
     Raises:
         InputError: There is no such file, or it is truncated, no image, or not of 8 bits.
     """
+    image = _read_any_depth(path)
+    if image.dtype != np.uint8:
+        raise InputError(f"{path} has {8 * image.itemsize} bits a channel; map its range to 8 bits first")
+    return image
+
+
+def read_raw_image(path: Path) -> Frame | NDArray[np.uint16]:
+    """Read an 8-bit image as read_image does, or a gray one of 16 bits: raw thermal.
+
+    Returns:
+        uint8 (H, W) or (H, W, 3) BGR, or uint16 (H, W).
+
+    Raises:
+        InputError: There is no such file, or it is truncated, no image, or of another kind.
+    """
+    image = _read_any_depth(path)
+    if image.dtype == np.uint8 or (image.dtype == np.uint16 and image.ndim == 2):
+        return image
+    raise InputError(
+        f"{path} has {image.dtype} values and {1 if image.ndim == 2 else image.shape[2]} channels; "
+        "frames are uint8 gray or colour, or uint16 gray"
+    )
+
+
+def _read_any_depth(path: Path) -> NDArray[Any]:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -43,8 +68,6 @@ def read_image(path: Path) -> Frame:
     image = _decode(data)
     if image is None:
         raise InputError(f"{path} is not an image, or is damaged")
-    if image.dtype != np.uint8:
-        raise InputError(f"{path} has {8 * image.itemsize} bits a channel; map its range to 8 bits first")
     return image
 
 
@@ -56,12 +79,12 @@ def _is_truncated(data: bytes) -> bool:
     return data.startswith(JPEG_HEAD) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN)
 
 
-def _decode(data: bytes) -> NDArray[np.uint8] | None:
+def _decode(data: bytes) -> NDArray[Any] | None:
     if not data:
         return None
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-        return cast("NDArray[np.uint8] | None", image)
+        return cast("NDArray[Any] | None", image)
     except cv2.error:
         return None
 

@@ -1,0 +1,43 @@
+"""Sources of frames, by address: files, folders, cameras, network streams, a synthetic scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from refusion.errors import InputError
+from refusion.files import IMAGE_SUFFIXES
+from refusion.stream.sources.addresses import camera_number, scheme_of, without_password
+from refusion.stream.sources.folder import ImageFolder
+from refusion.stream.sources.interface import Reader, Source, SourceLostError, SourceOptions, TimedImage
+from refusion.stream.sources.synthetic import SharedScene, SyntheticView
+from refusion.stream.sources.video_file import VideoFile
+
+__all__ = ["Reader", "Source", "SourceLostError", "SourceOptions", "TimedImage", "open_source"]
+
+_KINDS = "a file, a folder, a camera (0 or /dev/video0) or synthetic:"
+
+
+def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None = None) -> Source:
+    """Return the source that an address names. It is not opened yet.
+
+    Args:
+        uri: Path of a video or of a folder of images, or `synthetic:...`.
+        options: What the address does not say.
+        scene: For a synthetic source: the scene that it shares with another.
+
+    Raises:
+        InputError: The address is of no known kind.
+    """
+    if not uri:
+        raise InputError(f"the address of a source is empty; give {_KINDS}")
+    scheme = scheme_of(uri)
+    if scheme == "synthetic":
+        return SyntheticView(scene or SharedScene(uri), is_infrared=options.prefers_raw)
+    path = Path(uri)
+    if path.is_dir():
+        return ImageFolder(path, rate_hz=options.rate_hz)
+    if camera_number(uri) is not None or (scheme is not None and not path.exists()):
+        raise InputError(f"'{without_password(uri)}' is no source that is known; give {_KINDS}")
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.exists():
+        raise InputError(f"{path} is one image; give its folder, or fuse two images with: refusion fuse")
+    return VideoFile(path)
