@@ -23,7 +23,9 @@ MAPPED = {"refusion.export": "export", "refusion.training": "training", "refusio
 def subpackages(name: str, folder: str) -> list[str]:
     """Return the package and all packages below its folder."""
     inits = sorted((ROOT / folder).rglob("__init__.py"))
-    return [".".join((name, *init.parent.relative_to(ROOT / folder).parts)) for init in inits]
+    paths = [init.parent.relative_to(ROOT / folder).parts for init in inits]
+    # Folders such as .kit hold packages of others.
+    return [".".join((name, *parts)) for parts in paths if all(part.isidentifier() for part in parts)]
 
 
 class CMakeBuild(build_ext):

@@ -18,6 +18,7 @@ from refusion.errors import (  # noqa: E402  (the check above must come first)
 )
 from refusion.frames import FramePair  # noqa: E402
 from refusion.fuser import Fuser  # noqa: E402
+from refusion.stream.opening import open_stream  # noqa: E402
 from refusion.tasks import Chroma, Task  # noqa: E402
 
 __version__ = "0.1.0"
@@ -33,4 +34,5 @@ __all__ = [
     "Task",
     "UsageError",
     "WeightsError",
+    "open_stream",
 ]

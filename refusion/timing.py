@@ -57,9 +57,9 @@ class StageClock:
         with self._lock:
             return {name: 1e3 * statistics.median(values) for name, values in self._seconds.items()}
 
-    def percentiles(self) -> dict[str, Percentiles]:
-        """Return the percentiles of each stage, in order of first use."""
+    def percentiles(self, latest: int = KEPT_CALLS) -> dict[str, Percentiles]:
+        """Return the percentiles of each stage over so many latest calls, in order of first use."""
         with self._lock:
-            kept = {name: list(values) for name, values in self._seconds.items()}
+            kept = {name: list(values)[-latest:] for name, values in self._seconds.items()}
         found = {name: Percentiles.of(1e3 * value for value in values) for name, values in kept.items()}
         return {name: percentiles for name, percentiles in found.items() if percentiles is not None}

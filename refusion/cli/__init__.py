@@ -23,6 +23,13 @@ def export_main() -> None:
     _run_alone(export)
 
 
+def stream_main() -> None:
+    """Entry point of `refusion-stream`."""
+    from refusion.cli.stream import stream
+
+    _run_alone(stream)
+
+
 def train_main() -> None:
     """Entry point of `python -m refusion.training`."""
     from refusion.cli.train import train

@@ -9,6 +9,7 @@ from refusion.cli.doctor import doctor
 from refusion.cli.evaluate import evaluate
 from refusion.cli.export import export
 from refusion.cli.fuse import fuse
+from refusion.cli.stream import stream
 from refusion.cli.train import train
 
 
@@ -21,6 +22,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.command()(fuse)
+    app.command()(stream)
     app.command()(export)
     app.command()(train)
     app.command("eval")(evaluate)

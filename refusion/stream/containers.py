@@ -1,4 +1,4 @@
-"""What a video file says of itself beyond its frames: its least length, its fragments, odd frames' true size."""
+"""What a video file says of itself: its least length, its whole fragments, the true size of odd frames."""
 
 from __future__ import annotations
 
@@ -63,10 +63,7 @@ def cut_to_whole_fragments(path: Path) -> bool:
 
 def _boxes_end(file: BinaryIO, file_size: int) -> int:
     """Return where the last top-level box ends."""
-    end = 0
-    for _, end in _boxes(file, file_size):
-        pass
-    return end
+    return max((end for _, end in _boxes(file, file_size)), default=0)
 
 
 def _boxes(file: BinaryIO, file_size: int) -> Iterator[tuple[bytes, int]]:

@@ -72,8 +72,8 @@ class StreamStatus:
     stages: dict[str, Percentiles]
     """Durations by stage: thermal, pre, network, post, view, encode, ..."""
     latency: Percentiles | None
-    """From the older frame's capture to the picture's arrival at the sinks; None before the first, and where
-    sources are files."""
+    """From the older frame's capture until the picture is there for viewers and sinks; None before the first,
+    and where sources are files."""
     size: tuple[int, int] | None
     """Width and height of the fused picture, once known."""
     task: str
@@ -82,6 +82,8 @@ class StreamStatus:
     recording: Path | None
     """The file that is being recorded to."""
     has_ended: bool
+    latency_written: Percentiles | None = None
+    """From the older frame's capture until a sink had written the picture; None as for `latency`."""
 
 
 class MonitoredStream(Protocol):
