@@ -7,6 +7,7 @@
 #include <string>
 
 #include "refusion/image.hpp"
+#include "refusion/warp.hpp"
 
 // NumPy arrays seen as images, without a copy. Every mismatch is a ValueError that states both sides.
 namespace refusion::arrays {
@@ -99,6 +100,18 @@ inline Image<float> two_planes_out(py::array& array, const char* name) {
     require_elements<float>(array, name, "float32");
     require_writable(array, name);
     return image_of(array, static_cast<float*>(array.mutable_data()), 1, 2, 0);
+}
+
+// float32 (rows, columns, 2), without gaps.
+inline Warp warp(const py::array& nodes) {
+    if (nodes.ndim() != 3 || nodes.shape(2) != 2) {
+        refuse("nodes", "(rows, columns, 2)", "of shape " + shape_text(nodes));
+    }
+    require_elements<float>(nodes, "nodes", "float32");
+    if ((nodes.flags() & py::array::c_style) == 0) {
+        refuse("nodes", "without gaps", "strided");
+    }
+    return {static_cast<const float*>(nodes.data()), nodes.shape(0), nodes.shape(1)};
 }
 
 }  // namespace refusion::arrays

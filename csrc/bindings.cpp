@@ -4,12 +4,15 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "arrays.hpp"
 #include "refusion/build_info.hpp"
 #include "refusion/postprocess.hpp"
 #include "refusion/preprocess.hpp"
 #include "refusion/statistics.hpp"
 #include "refusion/thread_pool.hpp"
+#include "refusion/warp.hpp"
 
 namespace py = pybind11;
 namespace arrays = refusion::arrays;
@@ -25,13 +28,29 @@ PYBIND11_MODULE(_C, module) {
 
     module.def(
         "preprocess",
-        [](const py::array& a, const py::array& b, py::array out) {
+        [](const py::array& a, const py::array& b, py::array out, const std::optional<py::array>& nodes) {
             const auto image_a = arrays::frame(a, "a"), image_b = arrays::frame(b, "b");
             const auto planes = arrays::two_planes_out(out, "out");
+            const auto warp = nodes ? arrays::warp(*nodes) : refusion::Warp{};
             const py::gil_scoped_release released;
-            refusion::preprocess(image_a, image_b, planes);
+            if (nodes) {
+                refusion::preprocess(image_a, warp, image_b, planes);
+            } else {
+                refusion::preprocess(image_a, image_b, planes);
+            }
         },
-        py::arg("a"), py::arg("b"), py::arg("out"));
+        py::arg("a"), py::arg("b"), py::arg("out"), py::arg("nodes") = py::none());
+
+    module.def(
+        "warp_image",
+        [](const py::array& image, const py::array& nodes, py::array out) {
+            const auto source = arrays::frame(image, "image");
+            const auto warp = arrays::warp(nodes);
+            const auto picture = arrays::frame_out(out, "out");
+            const py::gil_scoped_release released;
+            refusion::warp_image(source, warp, picture);
+        },
+        py::arg("image"), py::arg("nodes"), py::arg("out"));
 
     module.def(
         "postprocess",

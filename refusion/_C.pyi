@@ -32,8 +32,19 @@ class BuildInfo(TypedDict):
     simd: list[str]
     """Variants of the inner loops, best first; the loader picks the first that the processor can run."""
 
-def preprocess(a: NDArray[np.uint8], b: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
-    """Write the luma of a and b, uint8 (H, W) or (H, W, 3) BGR, divided by 255 into out, (2, H, W)."""
+def preprocess(
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    nodes: NDArray[np.float32] | None = None,
+) -> None:
+    """Write the luma of a and b, uint8 (H, W) or (H, W, 3) BGR, divided by 255 into out, (2, H, W).
+
+    nodes: Those of a `refusion.warp.Warp` from b to a, which may then be of any size.
+    """
+
+def warp_image(image: NDArray[np.uint8], nodes: NDArray[np.float32], out: NDArray[np.uint8]) -> None:
+    """Write the image, (h, w) or (h, w, 3), sampled at the places of a warp, into out: as `image`, (H, W)."""
 
 def postprocess(
     fused: NDArray[np.float32],

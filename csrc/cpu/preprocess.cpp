@@ -5,6 +5,8 @@
 #include "refusion/kernels.hpp"
 #include "refusion/runs.hpp"
 #include "refusion/thread_pool.hpp"
+#include "refusion/warp_kernels.hpp"
+#include "warp_runs.hpp"
 
 namespace refusion {
 namespace {
@@ -39,6 +41,34 @@ void preprocess(const Image<const std::uint8_t>& a, const Image<const std::uint8
                 write_channel(out, y, x, i, n, buffers.luma,
                               [&](float* to) { luma_run(*sources[i], y, x, n, buffers, to); });
             }
+        });
+    });
+}
+
+void preprocess(const Image<const std::uint8_t>& a, const Warp& warp, const Image<const std::uint8_t>& b,
+                const Image<float>& out) {
+    require_same_size(b, "b", out, "out");
+    const FadeBox box = fade_box(warp, b.height, b.width, a.height, a.width);
+    PaddedPlanes source(a.height, a.width, 1);
+    source.fill([&](std::ptrdiff_t y, std::ptrdiff_t x, std::ptrdiff_t n) {
+        Buffers buffers;
+        luma_run(a, y, x, n, buffers, source.at(0, y, x));
+    });
+    parallel_for_rows(b.height, b.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+        Buffers buffers;
+        PlaceBuffers places;
+        kernels::Samples samples;
+        float shown[kernels::kMaxRun];
+        for_each_run(begin, end, b.width, [&](std::ptrdiff_t y, std::ptrdiff_t x, std::ptrdiff_t n) {
+            const float* luma = nullptr;
+            write_channel(out, y, x, 1, n, buffers.luma, [&](float* to) {
+                luma_run(b, y, x, n, buffers, to);
+                luma = to;
+            });
+            places_of_run(warp, y, x, n, places);
+            kernels::aim(places.places, n, source.plane(0), box, 1.0f / kFadePixels, samples);
+            write_channel(out, y, x, 0, n, shown,
+                          [&](float* to) { kernels::show_faded(source.plane(0), samples, n, luma, to); });
         });
     });
 }

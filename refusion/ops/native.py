@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from refusion import _C
 from refusion.frames import Frame
-from refusion.ops import reference
 from refusion.tasks import Chroma
 from refusion.warp import Warp
 
@@ -18,14 +17,13 @@ is_gray = _C.is_gray
 
 
 def preprocess(a: Frame, b: Frame, out: NDArray[np.float32], warp: Warp | None = None) -> None:
-    """Write the luma of both sources / 255 into out, (2, H, W)."""
-    if warp is None:
-        _C.preprocess(a, b, out)
-    else:
-        reference.preprocess(a, b, out, warp)
+    """Write the luma of both sources / 255 into out, (2, H, W): a's through the warp, faded into b's."""
+    _C.preprocess(a, b, out, None if warp is None else warp.nodes)
 
 
-warped = reference.warped
+def warped(image: Frame, warp: Warp, out: NDArray[np.uint8]) -> None:
+    """Write the image, sampled at the places of the warp, into out; outside it is black."""
+    _C.warp_image(image, warp.nodes, out)
 
 
 def postprocess(

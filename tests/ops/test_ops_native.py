@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from refusion.ops import reference
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 native = pytest.importorskip("refusion.ops.native", reason="the compiled module is not built")
 _C = pytest.importorskip("refusion._C", reason="the compiled module is not built")
@@ -110,6 +111,45 @@ def test_preprocess_equals_the_definition(pair, layout):
     out = np.moveaxis(laid_out(np.full((*size, 2), np.nan, np.float32), layout), -1, 0)
     native.preprocess(a, b, out)
     np.testing.assert_allclose(out, expected, rtol=0, atol=1e-6)
+
+
+@st.composite
+def warps(draw: st.DrawFn, size: tuple[int, int], source: tuple[int, int]) -> Warp:
+    """Views of all kinds: far off, turned, with a horizon, bent as by a lens, with holes and odd numbers."""
+    (height, width), (source_height, source_width) = size, source
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    matrix = np.diag([source_width / width, source_height / height, 1.0])
+    matrix[:2, :2] += random.normal(0, draw(st.sampled_from([0, 0.05, 1])), (2, 2)) * source_width / width
+    matrix[:2, 2] = random.uniform(-0.6, 0.6, 2) * (source_width, source_height)
+    matrix[2, :2] = random.normal(0, draw(st.sampled_from([0, 1e-3, 0.1])), 2)
+    even = Warp.of_homography(matrix, size=(width, height), source_size=(source_width, source_height))
+    nodes = even.nodes + random.normal(0, draw(st.sampled_from([0, 0.5])), even.nodes.shape)
+    for value in draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 3e38, -3e38, -0.5]), max_size=3)):
+        nodes.flat[random.integers(nodes.size)] = value
+    return Warp(nodes.astype(np.float32), even.size, even.source_size)
+
+
+@properties
+@given(data=st.data(), size=sizes, source=sizes, layout=layouts)
+def test_preprocess_through_a_warp_equals_the_definition(data, size, source, layout):
+    a, b = data.draw(frames(source)), data.draw(frames(size))
+    warp = data.draw(warps(size, source))
+    expected = np.empty((2, *size), np.float32)
+    reference.preprocess(a, b, expected, warp)
+    out = np.moveaxis(laid_out(np.full((*size, 2), np.nan, np.float32), layout), -1, 0)
+    native.preprocess(a, b, out, warp)
+    np.testing.assert_allclose(out, expected, rtol=0, atol=2e-6)
+
+
+@properties
+@given(data=st.data(), size=sizes, source=sizes)
+def test_warped_pictures_equal_the_definition(data, size, source):
+    image = data.draw(frames(source))
+    warp = data.draw(warps(size, source))
+    expected, out = np.full((2, *size, *image.shape[2:]), 77, np.uint8)
+    reference.warped(image, warp, expected)
+    native.warped(image, warp, out)
+    assert np.abs(out.astype(int) - expected).max() <= 1
 
 
 @properties
@@ -223,6 +263,33 @@ def odd_plane() -> np.ndarray:
 def test_preprocess_refuses_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         _C.preprocess(*arguments)
+
+
+NODES = np.zeros((2, 2, 2), np.float32)
+"""Of a warp to 6x4."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((NODES[..., 0],), r"nodes must be \(rows, columns, 2\), not of shape \(2, 2\)"),
+        ((NODES.astype(np.float64),), "nodes must be float32, not float64"),
+        ((NODES[:, ::-1],), "nodes must be without gaps, not strided"),
+        ((NODES[:1],), "the nodes of a warp to 6x4 must be 2 rows of 2, not 1 of 2"),
+    ],
+)
+def test_nodes_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        _C.preprocess(FRAME, FRAME, PLANES, *arguments)
+    with pytest.raises(ValueError, match=message):
+        _C.warp_image(FRAME, *arguments, FRAME.copy())
+
+
+def test_what_is_warped_keeps_its_channels_and_the_output_its_size():
+    with pytest.raises(ValueError, match="out must have as many channels as the image, 3, not 1"):
+        _C.warp_image(FRAME, NODES, GRAY.copy())
+    with pytest.raises(ValueError, match="out must be of the size of b, 6x4, not 6x3"):
+        _C.preprocess(FRAME, FRAME, PLANES[:, :3], NODES)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 // runtime can run the network: its input is (N, 2, H, W), luma of both sources / 255, its output (N, 1, H,
 // W), fused luma; both float, or half where the engine was made so.
 //
-//   CPU     preprocess, value_range, postprocess, is_gray              over Image<T>: any strides, no copies
+//   CPU     preprocess, value_range, postprocess, is_gray, warp_image  over Image<T>: any strides, no copies
 //   CUDA    cuda_preprocess, cuda_update_range, cuda_postprocess       over CudaImage and CudaPlane: only
 //   enqueue
 //           DeviceBuffer, PinnedBuffer, OwnedStream, Event, CudaGraph  owners of what CUDA gives out
@@ -25,3 +25,4 @@
 #include "refusion/preprocess.hpp"
 #include "refusion/statistics.hpp"
 #include "refusion/thread_pool.hpp"
+#include "refusion/warp.hpp"
