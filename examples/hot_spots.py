@@ -14,7 +14,7 @@ import cv2
 import refusion
 from refusion.stream.video import VideoWriter
 
-SCENE = "synthetic:?size=320x240&frames=20"
+SCENE = "synthetic:?width=320&height=240&frames=20"
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import argparse
 
 import refusion
 
-SCENE = "synthetic:?size=320x240&frames=20"
+SCENE = "synthetic:?width=320&height=240&frames=20"
 
 
 def main() -> None:

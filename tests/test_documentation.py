@@ -16,7 +16,7 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/export.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/export.md", "docs/cameras.md"])
 def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert examples
@@ -27,7 +27,7 @@ def test_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.Monk
         assert cv2.imread(str(tmp_path / "fused.png")).shape == (480, 640, 3)
 
 
-@pytest.mark.parametrize("name", ["fuser", "stream.synthetic.scene"])
+@pytest.mark.parametrize("name", ["fuser", "stream.opening", "stream.synthetic.scene"])
 def test_docstring_examples_run(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"refusion.{name}"), raise_on_error=True)
     assert result.attempted > 0

@@ -56,7 +56,7 @@ def run_stream(
 
     if url is not None:
         print(f"open {url} in a browser; Ctrl-C ends the stream", flush=True)
-    events = _Events()
+    events = _Events(stream.is_live)
     try:
         _watch(stream, window, duration_s, events)
     finally:
@@ -71,14 +71,15 @@ def run_stream(
 
 
 class _Events:
-    """Prints each event once."""
+    """Prints each event of live sources once: of files there is nothing to tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_live: bool) -> None:
+        self._is_live = is_live
         self._printed_until_ns = 0
 
     def print_latest(self, status: StreamStatus) -> None:
         for event in status.events:
-            if event.time_ns > self._printed_until_ns:
+            if self._is_live and event.time_ns > self._printed_until_ns:
                 self._printed_until_ns = event.time_ns
                 print(f"{event.source}: {event.message}", file=sys.stderr, flush=True)
 

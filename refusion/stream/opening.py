@@ -16,7 +16,7 @@ from refusion.stream.pipeline import FusionStream
 from refusion.stream.recording import Recorder
 from refusion.stream.registration import Registration
 from refusion.stream.rendering import View, ViewSettings
-from refusion.stream.sinks import Sink, open_sink
+from refusion.stream.sinks import Sink, open_sink, refuse_target
 from refusion.tasks import Task
 
 DEFAULT_CALIBRATION = Path("calibration.yaml")
@@ -62,7 +62,7 @@ def open_stream(
 
     Example:
         >>> import refusion
-        >>> scene = "synthetic:?size=64x48&frames=3"
+        >>> scene = "synthetic:?width=64&height=48&frames=3"
         >>> with refusion.open_stream(ir=scene, visible=scene) as stream:
         ...     [frame.fused.shape for frame in stream]
         [(48, 64, 3), (48, 64, 3), (48, 64, 3)]
@@ -100,6 +100,8 @@ def open_stream(
     from refusion.alignment import load_calibration
     from refusion.thermal import GainControl
 
+    if out is not None:
+        refuse_target(Path(out), force=force)
     if max_frames is not None and max_frames < 1:
         raise UsageError(f"the number of frames must be positive, not {max_frames}")
     path = DEFAULT_CALIBRATION if calibration is None else Path(calibration)

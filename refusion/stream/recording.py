@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from refusion.errors import OutputError
-from refusion.files import make_folder, write_image
+from refusion.files import make_folder, refuse_unwritable, write_image
 from refusion.frames import Frame
 from refusion.stream.monitoring import StreamFrame
 from refusion.stream.queued_sink import QueuedSink
@@ -54,6 +54,7 @@ class Recorder:
         with self._lock:
             if self._running is None:
                 path = self._new_path(".mp4")
+                refuse_unwritable(path, force=False)
                 sink = VideoSink(path, ViewSettings(), rate_hz=self._rate_hz, clock=self._clock)
                 self.failure = None
                 self._running = path, QueuedSink(sink, name="recording", waits=self._waits)

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 import cv2
 
 from refusion.errors import OutputError
-from refusion.files import make_folder, refuse_existing, refuse_unwritable, write_image
+from refusion.files import make_folder, refuse_unwritable, write_image
 from refusion.frames import Frame
 from refusion.stream.monitoring import StreamFrame
 from refusion.stream.rendering import ViewSettings, render
@@ -39,17 +39,11 @@ class VideoSink:
     """Writes one view of a stream to an MP4 file, each frame at its own time; see VideoWriter.
 
     The size of the first picture is that of the file; others are fitted into it.
-
-    Raises:
-        OutputError: The target is there (without force), or cannot be written.
     """
 
     def __init__(
         self, path: Path, settings: ViewSettings, *, rate_hz: float, clock: StageClock, force: bool = False
     ) -> None:
-        refuse_unwritable(path, force=force)
-        if path.suffix.lower() != ".mp4":
-            raise OutputError(f"{path} cannot be written: videos are written as MP4, so name it NAME.mp4")
         self.path = path
         self._settings = settings
         self._rate = Fraction(rate_hz).limit_denominator(1001)
@@ -78,15 +72,13 @@ class FolderSink:
     """Writes one view of a stream as a folder of PNG files, named by the frames' numbers.
 
     Raises:
-        OutputError: The folder cannot be made, or has files already (without force).
+        OutputError: The folder cannot be made.
     """
 
     def __init__(
         self, folder: Path, settings: ViewSettings, *, clock: StageClock, force: bool = False
     ) -> None:
         make_folder(folder)
-        if not force and any(folder.iterdir()):
-            raise OutputError(f"{folder} has files already; give --force to add to them and replace some")
         self._folder = folder
         self._settings = settings
         self._clock = clock
@@ -118,6 +110,17 @@ def fitted(picture: Frame, size: tuple[int, int]) -> Frame:
     return cast(Frame, bordered)
 
 
+def refuse_target(path: Path, *, force: bool) -> None:
+    """Raise OutputError if `open_sink` could not write there, before anything slow is opened."""
+    if _is_folder(path):
+        if not force and path.is_dir() and any(path.iterdir()):
+            raise OutputError(f"{path} has files already; give --force to add to them and replace some")
+        return
+    if path.suffix.lower() != ".mp4":
+        raise OutputError(f"{path} cannot be written: videos are written as MP4, so name it NAME.mp4")
+    refuse_unwritable(path, force=force)
+
+
 def open_sink(
     path: Path, settings: ViewSettings, *, rate_hz: float, clock: StageClock, force: bool = False
 ) -> Sink:
@@ -126,7 +129,11 @@ def open_sink(
     Raises:
         OutputError: It is there already (without force), cannot be written, or is of another kind.
     """
-    if path.suffix == "" or path.is_dir():
+    refuse_target(path, force=force)
+    if _is_folder(path):
         return FolderSink(path, settings, clock=clock, force=force)
-    refuse_existing(path, force=force)
     return VideoSink(path, settings, rate_hz=rate_hz, clock=clock, force=force)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.suffix == "" or path.is_dir()
