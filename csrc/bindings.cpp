@@ -55,15 +55,15 @@ PYBIND11_MODULE(_C, module) {
     module.def(
         "postprocess",
         [](const py::array& fused, const py::array& a, const py::array& b, refusion::Chroma chroma, float low,
-           float high, py::array out) {
+           float high, py::array out, float shoulder) {
             const auto plane = arrays::plane(fused, "fused");
             const auto image_a = arrays::frame(a, "a"), image_b = arrays::frame(b, "b");
             const auto picture = arrays::frame_out(out, "out");
             const py::gil_scoped_release released;
-            refusion::postprocess(plane, image_a, image_b, chroma, low, high, picture);
+            refusion::postprocess(plane, image_a, image_b, chroma, low, high, picture, shoulder);
         },
         py::arg("fused"), py::arg("a"), py::arg("b"), py::arg("chroma"), py::arg("low"), py::arg("high"),
-        py::arg("out"));
+        py::arg("out"), py::arg("shoulder") = 0.0f);
 
     module.def(
         "value_range",

@@ -54,10 +54,12 @@ def postprocess(
     low: float,
     high: float,
     out: NDArray[np.uint8],
+    shoulder: float = 0.0,
 ) -> None:
     """Write the finished picture into out: (H, W) for Chroma.NONE, else (H, W, 3) BGR.
 
-    low < high must be finite. out may be a or b itself, but overlap them no other way.
+    low < high must be finite. out may be a or b itself, but overlap them no other way. Values beyond low or
+    high share `shoulder` gray levels at either end.
     """
 
 def value_range(fused: NDArray[np.float32]) -> tuple[float, float]:

@@ -105,7 +105,12 @@ class CpuExecutor:
                 [
                     # A warped source gives no colour, and has not the size of the picture.
                     ops.postprocess(
-                        plane, a if warp is None else b, b, chroma=policy, value_range=follower.of(plane)
+                        plane,
+                        a if warp is None else b,
+                        b,
+                        chroma=policy,
+                        value_range=follower.of(plane),
+                        shoulder=follower.shoulder,
                     )
                     for plane, (a, b), policy in zip(fused, pairs, chroma, strict=True)
                 ]

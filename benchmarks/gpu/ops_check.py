@@ -124,6 +124,13 @@ def _range(native: Any, policy: RangePolicy, random: np.random.Generator) -> flo
             plane.data_ptr(), image, image, native.Chroma.NONE, *pointers, half=False, stream=0
         )
         gray = np.zeros(size, np.uint8)
-        expected = ops.postprocess(fused, gray, gray, chroma=Chroma.NONE, value_range=follower.of(fused))
+        expected = ops.postprocess(
+            fused,
+            gray,
+            gray,
+            chroma=Chroma.NONE,
+            value_range=follower.of(fused),
+            shoulder=follower.shoulder,
+        )
         worst = max(worst, float(np.abs(out.cpu().numpy().astype(int) - expected).max()))
     return worst

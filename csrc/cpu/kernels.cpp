@@ -74,7 +74,7 @@ REFUSION_MULTIVERSION
 void finish_gray(const float* REFUSION_RESTRICT fused, std::ptrdiff_t n, Stretch stretch,
                  std::uint8_t* REFUSION_RESTRICT out) {
     for (std::ptrdiff_t i = 0; i < n; ++i) {
-        out[i] = to_byte((fused[i] - stretch.low) * stretch.scale);
+        out[i] = to_byte(stretched(fused[i], stretch));
     }
 }
 

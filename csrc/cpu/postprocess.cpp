@@ -20,12 +20,16 @@ struct Buffers {
     kernels::Bgr out;
 };
 
-kernels::Stretch stretch_of(float low, float high) {
+kernels::Stretch stretch_of(float low, float high, float shoulder) {
     if (!(std::isfinite(low) && std::isfinite(high) && low < high)) {
         throw std::invalid_argument("the range must be low < high, both finite, not (" + std::to_string(low) +
                                     ", " + std::to_string(high) + ")");
     }
-    return {low, 255.0f / (high - low)};
+    if (!(shoulder >= 0.0f && shoulder < 127.5f)) {
+        throw std::invalid_argument("the shoulder must have 0 to 127 gray levels, not " +
+                                    std::to_string(shoulder));
+    }
+    return kernels::stretch_between(low, high, shoulder);
 }
 
 void require_channels(const Image<std::uint8_t>& out, Chroma chroma) {
@@ -40,12 +44,12 @@ void require_channels(const Image<std::uint8_t>& out, Chroma chroma) {
 
 void postprocess(const Image<const float>& fused, const Image<const std::uint8_t>& a,
                  const Image<const std::uint8_t>& b, Chroma chroma, float low, float high,
-                 const Image<std::uint8_t>& out) {
+                 const Image<std::uint8_t>& out, float shoulder) {
     require_same_size(fused, "fused", a, "a");
     require_same_size(fused, "fused", b, "b");
     require_same_size(fused, "fused", out, "out");
     require_channels(out, chroma);
-    const kernels::Stretch stretch = stretch_of(low, high);
+    const kernels::Stretch stretch = stretch_of(low, high, shoulder);
     parallel_for_rows(out.height, out.width, [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
         Buffers buffers;
         for_each_run(begin, end, out.width, [&](std::ptrdiff_t y, std::ptrdiff_t x, std::ptrdiff_t n) {

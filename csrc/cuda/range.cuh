@@ -15,7 +15,13 @@ namespace refusion::cuda {
 
 using kernels::Stretch;
 
-constexpr double kTrackingRate = 0.05;
+constexpr double kHeadroom = 0.02;
+constexpr double kBand = 0.06;
+constexpr double kExpansion = 0.1;
+constexpr double kContraction = 0.02;
+constexpr double kLargestStep = 0.01;
+constexpr double kLeastRange = 0.2;
+constexpr float kShoulder = 10.0f;
 constexpr double kSceneCut = 0.15;
 constexpr int kCutStride = 8;
 
@@ -165,10 +171,41 @@ REFUSION_INLINE RangePart gather_parts(const RangeJob<Value>& job, int thread) {
     return part;
 }
 
-REFUSION_INLINE void choose(RangeHeader& header, double low, double high) {
+REFUSION_INLINE void choose(RangeHeader& header, double low, double high, float shoulder) {
     const float low32 = static_cast<float>(low), high32 = static_cast<float>(high);
     header.is_usable = low32 < high32;
-    header.stretch = {low32, 255.0f / (high32 - low32)};
+    header.stretch = kernels::stretch_between(low32, high32, shoulder);
+}
+
+struct Bounds {
+    double low;
+    double high;
+};
+
+REFUSION_INLINE double least_of(double a, double b) { return b < a ? b : a; }
+REFUSION_INLINE double greatest_of(double a, double b) { return b > a ? b : a; }
+
+// With a margin on both sides, inside of [0, 1] and not too narrow.
+REFUSION_INLINE Bounds widened(Bounds extremes, double margin) {
+    const double width = extremes.high - extremes.low;
+    const double wider = greatest_of(margin * width, 0.5 * (kLeastRange - width));
+    return {greatest_of(least_of(extremes.low - wider, 1.0 - kLeastRange), 0.0),
+            least_of(greatest_of(extremes.high + wider, kLeastRange), 1.0)};
+}
+
+// How far a bound moves outwards, given how far the extreme is outside of it.
+REFUSION_INLINE double bound_step(double outwards, double width) {
+    if (outwards > 0.0) {
+        return least_of(kExpansion * outwards, kLargestStep * width);
+    }
+    const double inwards = -outwards - kBand * width;
+    return inwards > 0.0 ? -least_of(kContraction * inwards, kLargestStep * width) : 0.0;
+}
+
+REFUSION_INLINE Bounds moved(Bounds tracked, Bounds extremes) {
+    const double width = tracked.high - tracked.low;
+    return {tracked.low - bound_step(tracked.low - extremes.low, width),
+            tracked.high + bound_step(extremes.high - tracked.high, width)};
 }
 
 // The end of the update, by one thread.
@@ -178,16 +215,19 @@ REFUSION_INLINE void follow(const RangeJob<Value>& job, const RangePart& whole) 
     const bool is_any_finite = whole.low <= whole.high;
     const double low = is_any_finite ? whole.low : 0.0, high = is_any_finite ? whole.high : 0.0;
     if (!job.is_tracked) {
-        choose(header, low, high);
+        choose(header, low, high, 0.0f);
         return;
     }
     // A change that is no number is no cut.
     const bool is_cut = whole.change / job.thumbnail_pixels > kSceneCut;
     const bool goes_on = header.is_tracked && !is_cut;
-    header.low = goes_on ? header.low + kTrackingRate * (low - header.low) : low;
-    header.high = goes_on ? header.high + kTrackingRate * (high - header.high) : high;
+    const Bounds extremes = {least_of(greatest_of(low, 0.0), 1.0), least_of(greatest_of(high, 0.0), 1.0)};
+    const Bounds next =
+        goes_on ? moved({header.low, header.high}, widened(extremes, 0.0)) : widened(extremes, kHeadroom);
+    header.low = next.low;
+    header.high = next.high;
     header.is_tracked = 1;
-    choose(header, header.low, header.high);
+    choose(header, next.low, next.high, kShoulder);
 }
 
 }  // namespace refusion::cuda

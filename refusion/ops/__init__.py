@@ -40,6 +40,7 @@ class _Operations(Protocol):
         low: float,
         high: float,
         out: NDArray[np.uint8],
+        shoulder: float,
     ) -> None: ...
 
     def value_range(self, fused: NDArray[np.float32]) -> tuple[float, float]: ...
@@ -110,6 +111,7 @@ def postprocess(
     *,
     chroma: Chroma,
     value_range: tuple[float, float] | None = None,
+    shoulder: float = 0.0,
     out: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Make the finished picture from the network's output and the colour of its sources.
@@ -121,6 +123,8 @@ def postprocess(
         chroma: Where the colour comes from; `Chroma.of` chooses by which sources are gray.
         value_range: (low, high), the values of fused that become black and white. None, or low >= high, or a
             bound that is not finite: no stretch, which is (0, 1).
+        shoulder: Gray levels at either end, 0 to 127, that are kept for values in [0, 1] beyond the range:
+            they are compressed, not clipped. No end gets more levels than its values have without stretch.
         out: Array to write to; a new one if None. It may be a or b itself, but overlap them no other way.
 
     Returns:
@@ -129,6 +133,7 @@ def postprocess(
     Raises:
         InputError: `fused` is not float32 (H, W), a source is no frame, or sizes differ.
         OutputError: `out` does not fit.
+        UsageError: `shoulder` is out of its range.
 
     Source:
         The official ReFusion script; two colour sources are merged as offsets from neutral chroma, so that
@@ -140,8 +145,10 @@ def postprocess(
         raise InputError(f"fused is {size_text(fused)} but its sources are {size_text(a)}")
     shape = fused.shape if chroma is Chroma.NONE else (*fused.shape, 3)
     checked_out = _checked_out(out, shape, np.dtype(np.uint8))
+    if not 0 <= shoulder <= 127:
+        raise UsageError(f"shoulder must be 0 to 127 gray levels, not {shoulder:g}")
     low, high = _usable_range(value_range)
-    _choice().operations.postprocess(fused, a, b, chroma, low, high, checked_out)
+    _choice().operations.postprocess(fused, a, b, chroma, low, high, checked_out, shoulder)
     return checked_out
 
 

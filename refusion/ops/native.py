@@ -34,6 +34,7 @@ def postprocess(
     low: float,
     high: float,
     out: NDArray[np.uint8],
+    shoulder: float = 0.0,
 ) -> None:
     """Write the finished picture into out; low < high are finite float32 values."""
-    _C.postprocess(fused, a, b, _CHROMA[chroma], low, high, out)
+    _C.postprocess(fused, a, b, _CHROMA[chroma], low, high, out, shoulder)

@@ -7,7 +7,7 @@ Arguments are not checked here: `refusion.ops` has done that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -128,10 +128,12 @@ def postprocess(
     low: float,
     high: float,
     out: NDArray[np.uint8],
+    shoulder: float = 0.0,
 ) -> None:
     """Write the finished picture into out; low < high are finite float32 values."""
+    stretch = stretch_between(low, high, shoulder)
     for rows in _bands(fused):
-        y = _stretched(fused[rows], np.float32(low), np.float32(high))
+        y = _stretched(fused[rows], stretch)
         picture = y if chroma is Chroma.NONE else _coloured(y, a[rows], b[rows], chroma)
         # OpenCV's saturating conversion clips, and rounds to nearest, ties to even.
         out[rows] = cv2.add(picture, 0, dtype=cv2.CV_8U)  # type: ignore[call-overload]  # a scalar is allowed
@@ -143,11 +145,46 @@ def _bands(image: NDArray[Any]) -> Iterator[slice]:
     return (slice(top, top + rows) for top in range(0, height, rows))
 
 
-def _stretched(fused: NDArray[np.float32], low: np.float32, high: np.float32) -> NDArray[np.float32]:
+class Stretch(NamedTuple):
+    """Luma of the result: (fused - low) * scale; but not below toe * fused, and not above
+    255 - shoulder * (1 - fused)."""
+
+    low: np.float32
+    scale: np.float32
+    toe: np.float32
+    shoulder: np.float32
+
+
+def stretch_between(low: float, high: float, levels: float) -> Stretch:
+    """Return the stretch of a range: low < high become black and white.
+
+    With gray levels for the values beyond the range, low and high become so many less. An end has no more
+    levels than its values had before: the middle is stretched, and nothing beside it.
+    """
+    zero, one, white = np.float32(0), np.float32(1), np.float32(255)
+    low32, high32, most = np.float32(low), np.float32(high), np.float32(levels)
+    if not levels > 0:
+        return Stretch(low32, white / (high32 - low32), zero, zero)
+    toe = max(zero, min(most, white * low32))
+    shoulder = max(zero, min(most, white * (one - high32)))
+    scale = (white - toe - shoulder) / (high32 - low32)
+    return Stretch(
+        low32 - toe / scale,
+        scale,
+        toe / low32 if toe > 0 else zero,
+        shoulder / (one - high32) if shoulder > 0 else zero,
+    )
+
+
+def _stretched(fused: NDArray[np.float32], stretch: Stretch) -> NDArray[np.float32]:
     """Return luma in [0, 255]; NaN becomes 0 (fmax prefers a number to NaN)."""
     with np.errstate(over="ignore", invalid="ignore"):  # infinite values are clipped like any other
-        y = fused - low
-        y *= np.float32(255) / (high - low)
+        y = fused - stretch.low
+        y *= stretch.scale
+        if stretch.toe > 0:
+            np.fmax(y, stretch.toe * fused, out=y)
+        if stretch.shoulder > 0:
+            np.fmin(y, np.float32(255) - stretch.shoulder * (np.float32(1) - fused), out=y)
     np.fmax(y, np.float32(0), out=y)
     np.minimum(y, np.float32(255), out=y)
     return y

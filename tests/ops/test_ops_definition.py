@@ -60,6 +60,39 @@ def test_luma_is_stretched_clipped_and_rounded_to_even(fused, value_range, expec
     assert np.unique(out).tolist() == [expected]
 
 
+def test_a_shoulder_compresses_what_is_beyond_the_range():
+    fused = np.linspace(0, 1, 1001, dtype=np.float32)[np.newaxis]
+    source = np.zeros((1, 1001), np.uint8)
+    out = ops.postprocess(fused, source, source, chroma=Chroma.NONE, value_range=(0.3, 0.6), shoulder=10)[0]
+    assert (out[0], out[300], out[360], out[600], out[1000]) == (0, 10, 57, 245, 255)
+    steps = np.diff(out.astype(int))
+    assert steps.min() >= 0
+    # Outside, ten levels; inside, a straight line.
+    assert np.unique(out[:300]).tolist() == list(range(11))
+    assert np.unique(out[601:]).tolist() == list(range(245, 256))
+    straight = 10 + 235 * (fused[0, 300:601] - 0.3) / 0.3
+    assert np.abs(out[300:601] - straight).max() <= 0.51
+
+
+@pytest.mark.parametrize("value_range", [(0.0, 1.0), (0.0, 0.6), (0.4, 1.0), (0.01, 0.99), (-1.0, 2.0)])
+def test_a_shoulder_gives_no_end_more_levels_than_it_has(value_range):
+    fused = np.linspace(0, 1, 256, dtype=np.float32)[np.newaxis]
+    source = np.zeros((1, 256), np.uint8)
+    plain = ops.postprocess(fused, source, source, chroma=Chroma.NONE)
+    hard = ops.postprocess(fused, source, source, chroma=Chroma.NONE, value_range=value_range)
+    soft = ops.postprocess(
+        fused, source, source, chroma=Chroma.NONE, value_range=value_range, shoulder=10
+    ).astype(int)
+    low, high = value_range
+    below, above = fused < low, fused > high
+    assert (soft[below] <= plain[below]).all()
+    assert (soft[above] >= plain[above]).all()
+    if low <= 0 and high >= 1:
+        np.testing.assert_array_equal(soft, hard)
+    else:
+        assert (np.diff(soft) >= 0).all()
+
+
 @pytest.mark.parametrize(
     ("chroma", "a", "b"),
     [

@@ -160,16 +160,17 @@ def test_warped_pictures_equal_the_definition(data, size, source):
     bounds=st.sampled_from(
         [(0.0, 1.0), (0.2, 0.7), (-1.0, 2.0), (0.5, float(np.nextafter(np.float32(0.5), 1)))]
     ),
+    shoulder=st.sampled_from([0.0, 10.0, 127.0]),
     layout=layouts,
 )
-def test_postprocess_equals_the_definition(data, pair, chroma, bounds, layout):
+def test_postprocess_equals_the_definition(data, pair, chroma, bounds, shoulder, layout):
     a, b = pair
     fused = data.draw(planes(a.shape[:2]))
     shape = fused.shape if chroma is Chroma.NONE else (*fused.shape, 3)
     expected = np.empty(shape, np.uint8)
-    reference.postprocess(fused, a, b, chroma, *bounds, expected)
+    reference.postprocess(fused, a, b, chroma, *bounds, expected, shoulder)
     out = laid_out(np.full(shape, 77, np.uint8), layout)
-    native.postprocess(fused, a, b, chroma, *bounds, out)
+    native.postprocess(fused, a, b, chroma, *bounds, out, shoulder)
     assert np.abs(out.astype(int) - expected).max() <= 1
 
 

@@ -181,7 +181,7 @@ class CudaOperations:
         self._enqueue(stream, ("preprocess", a.channels, b.channels), run)
 
     def cuda_range_state_bytes(self, height: int, width: int) -> int:
-        return 8 + 4 * -(-height // 8) * -(-width // 8)
+        return 12 + 4 * -(-height // 8) * -(-width // 8)
 
     def cuda_reset_range(self, state: int, height: int, width: int, *, stream: int) -> None:
         def run() -> None:
@@ -200,7 +200,7 @@ class CudaOperations:
             follower, size = self._ranges[state]
             assert size == (height, width), "the state was reset for frames of another size"
             follower.policy = RangePolicy[policy.name]
-            self._gpu.array_at(state, (2,), np.float32)[:] = follower.of(plane)
+            self._gpu.array_at(state, (3,), np.float32)[:] = (*follower.of(plane), follower.shoulder)
 
         self._enqueue(stream, ("range", policy), run)
 
@@ -219,13 +219,14 @@ class CudaOperations:
         assert not half
 
         def run() -> None:
-            low_high = tuple(self._gpu.array_at(state, (2,), np.float32)) if state else None
+            low, high, shoulder = self._gpu.array_at(state, (3,), np.float32) if state else (0, 1, 0)
             ops.postprocess(
                 self._gpu.array_at(fused, (out.height, out.width), np.float32),
                 a.array(self._gpu),
                 b.array(self._gpu),
                 chroma=Chroma[chroma.name],
-                value_range=low_high,  # type: ignore[arg-type]
+                value_range=(low, high),
+                shoulder=float(shoulder),
                 out=out.array(self._gpu),
             )
 

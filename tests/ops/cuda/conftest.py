@@ -57,16 +57,30 @@ class HostMemory:
         return self._bytes().copy().view(self._like.dtype).reshape(self._like.shape)
 
 
+RANGE_CONSTANTS = (
+    "headroom",
+    "band",
+    "expansion",
+    "contraction",
+    "largest_step",
+    "least_range",
+    "shoulder",
+    "scene_cut",
+)
+"""Of refusion.ranges, in lower case."""
+
+
 class HostEngine:
     """Calls the bodies thread after thread, with the names and arguments of `refusion._C`."""
 
     Chroma = SimpleNamespace(NONE=0, A=1, B=2, BOTH=3)
     CudaRange = SimpleNamespace(image=0, tracked=1)
     memory = HostMemory
+    range_constants = RANGE_CONSTANTS
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self.library = library
-        for name in ("tracking_rate", "scene_cut"):
+        for name in RANGE_CONSTANTS:
             getattr(library, name).restype = ctypes.c_double
         for name in ("range_state_size", "range_header_size"):
             getattr(library, name).restype = ctypes.c_size_t

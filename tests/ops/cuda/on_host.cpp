@@ -126,7 +126,13 @@ std::size_t range_state_size(std::ptrdiff_t height, std::ptrdiff_t width) {
 }
 
 std::size_t range_header_size() { return sizeof(RangeHeader); }
-double tracking_rate() { return kTrackingRate; }
+double headroom() { return kHeadroom; }
+double band() { return kBand; }
+double expansion() { return kExpansion; }
+double contraction() { return kContraction; }
+double largest_step() { return kLargestStep; }
+double least_range() { return kLeastRange; }
+double shoulder() { return kShoulder; }
 double scene_cut() { return kSceneCut; }
 int cut_stride() { return kCutStride; }
 std::uint16_t half_bits(float value) { return to_half(value).bits; }

@@ -309,11 +309,11 @@ def sequence(size: tuple[int, int], dtype: Any) -> list[np.ndarray]:
     return [frame.astype(dtype) for frame in frames]
 
 
-def state_range(state: Any) -> tuple[float, float] | None:
-    """(low, scale) as post-processing takes it, None where it leaves values as they are."""
+def state_range(state: Any) -> reference.Stretch | None:
+    """The stretch as post-processing takes it, None where it leaves values as they are."""
     raw = state.read()
-    low, scale = raw[16:24].view(np.float32)
-    return (float(low), float(scale)) if raw[24:28].view(np.uint32)[0] else None
+    stretch = reference.Stretch(*raw[16:32].view(np.float32))
+    return stretch if raw[32:36].view(np.uint32)[0] else None
 
 
 @HALF
@@ -331,8 +331,9 @@ def test_the_range_follows_as_the_definition(
         chosen = getattr(engine.CudaRange, policy.name)
         engine.cuda_update_range(plane.pointer, *size, state.pointer, chosen, half=half, stream=0)
         engine.synchronize()
-        low, high = (np.float32(bound) for bound in follower.of(frame.astype(np.float32)) or (0, 1))
-        expected = (float(low), float(np.float32(255) / (high - low))) if low < high else None
+        low, high = follower.of(frame.astype(np.float32)) or (0, 1)
+        is_usable = np.float32(low) < np.float32(high)
+        expected = reference.stretch_between(low, high, follower.shoulder) if is_usable else None
         assert state_range(state) == expected
 
 
@@ -345,7 +346,7 @@ def test_the_range_of_values_at_odd_addresses(engine: Any) -> None:
     image = engine.CudaRange.image
     engine.cuda_update_range(plane.pointer, 33, 57, state.pointer, image, half=False, stream=0)
     engine.synchronize()
-    assert state_range(state) == (frame.min(), np.float32(255) / (frame.max() - frame.min()))
+    assert state_range(state) == reference.stretch_between(frame.min(), frame.max(), 0)
 
 
 @HALF
@@ -362,7 +363,7 @@ def test_the_range_sees_every_value(engine: Any, half: bool, offset_values: int)
             plane.pointer, *size, state.pointer, engine.CudaRange.image, half=half, stream=0
         )
         engine.synchronize()
-        assert state_range(state) == (0.5, 255 / 0.25)
+        assert state_range(state) == reference.stretch_between(0.5, 0.75, 0)
 
 
 def test_aligned_images_go_the_wide_way_and_others_do_not(host_engine: Any) -> None:
@@ -381,8 +382,8 @@ def test_aligned_images_go_the_wide_way_and_others_do_not(host_engine: Any) -> N
 
 def test_the_constants_are_those_of_the_definition(host_engine: Any) -> None:
     library = host_engine.library
-    assert library.tracking_rate() == ranges.TRACKING_RATE
-    assert library.scene_cut() == ranges.SCENE_CUT
+    for name in host_engine.range_constants:
+        assert getattr(library, name)() == getattr(ranges, name.upper())
     assert library.cut_stride() == ranges.CUT_STRIDE
 
 
