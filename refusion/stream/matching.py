@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Reversible
 
 from refusion.stream.moments import CapturedFrame
 
+_NS = 1_000_000_000
+
 Match = tuple[CapturedFrame | None, CapturedFrame | None]
+
+
+def default_max_skew_ns(slower_rate_hz: float) -> int:
+    """Return the largest skew of frames that belong together: 1.25 periods of the slower source.
+
+    A live frame's partner may be as old as a whole period, before the next one comes; the rest is for jitter.
+    """
+    return max(round(1.25 * _NS / slower_rate_hz), _NS // 20)
 
 
 def matched(
@@ -35,7 +45,7 @@ def matched(
     def passed_over() -> Iterator[Match]:
         frame = held.popleft()
         if frame is not used:
-            yield _nearest(around, frame, max_skew_ns), frame
+            yield nearest_of(around, frame, max_skew_ns), frame
 
     for frame in leading:
         around.append(frame)
@@ -43,7 +53,7 @@ def matched(
             while held and coming.time_ns <= frame.time_ns:
                 yield from passed_over()
             held.append(coming)
-        nearest = _nearest(held, frame, max_skew_ns)
+        nearest = nearest_of(held, frame, max_skew_ns)
         while held and held[0] is not nearest and held[0].time_ns <= frame.time_ns:
             yield from passed_over()
         yield frame, nearest
@@ -55,7 +65,7 @@ def matched(
         yield from passed_over()
 
 
-def _nearest(
+def nearest_of(
     candidates: Reversible[CapturedFrame], frame: CapturedFrame, max_skew_ns: int
 ) -> CapturedFrame | None:
     """Return the candidate nearest in time, of two the later; None where all are beyond the limit."""

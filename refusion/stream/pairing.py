@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from refusion.errors import UsageError
-from refusion.stream.event_log import EventLog
+from refusion.stream.live_moments import LiveMoments
 from refusion.stream.moments import MomentSource
-from refusion.stream.read_ahead import ReadAhead
 from refusion.stream.recorded_moments import RecordedMoments
-from refusion.stream.sources import Source, SourceOptions, open_source
+from refusion.stream.sources import SourceOptions, open_source
 from refusion.stream.sources.addresses import scheme_of
 from refusion.stream.sources.synthetic import SharedScene
 
 _NS_PER_MS = 1_000_000
-
-
-def default_max_skew_ns(slower_rate_hz: float) -> int:
-    """Return the largest skew of frames that belong together: 1.25 periods of the slower source.
-
-    A live frame's partner may be as old as a whole period, before the next one comes; the rest is for jitter.
-    """
-    return max(round(1.25e9 / slower_rate_hz), 50 * _NS_PER_MS)
 
 
 def open_moments(
@@ -74,42 +65,29 @@ def open_moments(
     source_infrared = open_source(infrared, options, scene=scene)
     options = SourceOptions(rate_hz=visible_rate_hz, rtsp_transport=rtsp_transport)
     source_visible = open_source(visible, options, scene=scene)
-    return _recorded(
+    max_skew_ns = None if max_skew_ms is None else round(max_skew_ms * _NS_PER_MS)
+    clock_offset_ns = round(clock_offset_ms * _NS_PER_MS)
+    if source_infrared.is_live and source_visible.is_live:
+        return LiveMoments(
+            source_infrared,
+            source_visible,
+            max_skew_ns=max_skew_ns,
+            max_age_ns=None if max_age_ms is None else round(max_age_ms * _NS_PER_MS),
+            clock_offset_ns=clock_offset_ns,
+        )
+    if source_infrared.is_live or source_visible.is_live:
+        live, recorded = source_infrared, source_visible
+        if source_visible.is_live:
+            live, recorded = recorded, live
+        raise UsageError(
+            f"{live.uri} is live and {recorded.uri} is a recording: no moment is seen by both; "
+            "give two live sources or two recordings"
+        )
+    return RecordedMoments(
         source_infrared,
         source_visible,
-        max_skew_ms=max_skew_ms,
-        clock_offset_ns=round(clock_offset_ms * _NS_PER_MS),
-        realtime=realtime,
-        loop=loop,
-    )
-
-
-def _recorded(
-    infrared: Source,
-    visible: Source,
-    *,
-    max_skew_ms: float | None,
-    clock_offset_ns: int,
-    realtime: bool,
-    loop: bool,
-) -> RecordedMoments:
-    events = EventLog()
-    a = ReadAhead("infrared", infrared, loop=loop, events=events)
-    try:
-        b = ReadAhead("visible", visible, loop=loop, events=events)
-    except BaseException:
-        a.close()
-        raise
-    if max_skew_ms is None:
-        max_skew_ns = default_max_skew_ns(min(a.rate_hz, b.rate_hz))
-    else:
-        max_skew_ns = round(max_skew_ms * _NS_PER_MS)
-    return RecordedMoments(
-        a,
-        b,
         max_skew_ns=max_skew_ns,
         clock_offset_ns=clock_offset_ns,
         realtime=realtime,
         loop=loop,
-        events=events,
     )

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from refusion.stream.event_log import EventLog
-from refusion.stream.matching import matched
+from refusion.stream.matching import default_max_skew_ns, matched
 from refusion.stream.moments import CapturedFrame, Moment, SourceEvent, SourceReport, SourceState
 from refusion.stream.read_ahead import ReadAhead
+from refusion.stream.sources import Source
 
 _NS = 1_000_000_000
 _SLOWEST_LAG_NS = _NS
@@ -27,28 +28,38 @@ class RecordedMoments:
 
     def __init__(
         self,
-        infrared: ReadAhead,
-        visible: ReadAhead,
+        infrared: Source,
+        visible: Source,
         *,
-        max_skew_ns: int,
+        max_skew_ns: int | None,
         clock_offset_ns: int,
         realtime: bool,
         loop: bool,
-        events: EventLog,
     ) -> None:
-        self._sides = (infrared, visible)
-        self._max_skew_ns = max_skew_ns
+        """Open both and begin to read.
+
+        Raises:
+            InputError: One cannot be opened.
+        """
+        self._events = EventLog()
+        a = ReadAhead("infrared", infrared, loop=loop, events=self._events)
+        try:
+            b = ReadAhead("visible", visible, loop=loop, events=self._events)
+        except BaseException:
+            a.close()
+            raise
+        self._sides = (a, b)
+        self._max_skew_ns = max_skew_ns or default_max_skew_ns(min(a.rate_hz, b.rate_hz))
         self._clock_offset_ns = clock_offset_ns
-        if infrared.start_ns is not None and visible.start_ns is not None:
-            self._clock_offset_ns += infrared.start_ns - visible.start_ns
+        if a.start_ns is not None and b.start_ns is not None:
+            self._clock_offset_ns += a.start_ns - b.start_ns
         self._loop = loop
-        self._events = events
         self._stop = threading.Event()
         self._newest_given = [-1, -1]
         self._newest_late = [-1, -1]
         self._given = [0, 0]
         self.is_live = realtime
-        self.rate_hz = max(infrared.rate_hz, visible.rate_hz)
+        self.rate_hz = max(a.rate_hz, b.rate_hz)
 
     def __iter__(self) -> Iterator[Moment]:
         moments = self._paced(self._all()) if self.is_live else self._all()

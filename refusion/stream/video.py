@@ -160,10 +160,8 @@ class VideoReader:
         assert self._container is not None
         # One reformatter for all frames: a new one for each frame costs five times the conversion itself.
         convert = VideoReformatter().reformat
-        pixel_format = "bgr24"
-        if self.is_gray:
-            layout = self._stream.codec_context.format
-            pixel_format = "gray16le" if layout is not None and layout.components[0].bits > 8 else "gray"
+        layout = self._stream.codec_context.format
+        pixel_format = "bgr24" if layout is None else array_format(layout)
         first_pts: int | None = None
         shape: tuple[int, ...] | None = None
         index = 0
@@ -216,6 +214,13 @@ class VideoReader:
                 # Iterating meets the same damage and reports it with the frame's number.
                 return False
         return False
+
+
+def array_format(stored: av.VideoFormat) -> str:
+    """Return the pixel format that pictures are turned into, by the one they are stored in."""
+    if not _is_gray_format(stored.name):
+        return "bgr24"
+    return "gray16le" if stored.components[0].bits > 8 else "gray"
 
 
 def _is_gray_format(pixel_format: str) -> bool:

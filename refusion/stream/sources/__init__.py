@@ -9,12 +9,15 @@ from refusion.files import IMAGE_SUFFIXES
 from refusion.stream.sources.addresses import camera_number, scheme_of, without_password
 from refusion.stream.sources.folder import ImageFolder
 from refusion.stream.sources.interface import Reader, Source, SourceLostError, SourceOptions, TimedImage
+from refusion.stream.sources.network import SCHEMES, NetworkStream
 from refusion.stream.sources.synthetic import SharedScene, SyntheticView
 from refusion.stream.sources.video_file import VideoFile
 
 __all__ = ["Reader", "Source", "SourceLostError", "SourceOptions", "TimedImage", "open_source"]
 
-_KINDS = "a file, a folder, a camera (0 or /dev/video0) or synthetic:"
+_KINDS = (
+    "a file, a folder, a camera (0 or /dev/video0), rtsp:// http:// udp:// tcp://, gst:PIPELINE or synthetic:"
+)
 
 
 def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None = None) -> Source:
@@ -33,6 +36,8 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
     scheme = scheme_of(uri)
     if scheme == "synthetic":
         return SyntheticView(scene or SharedScene(uri), is_infrared=options.prefers_raw)
+    if scheme in SCHEMES:
+        return NetworkStream(uri, rtsp_transport=options.rtsp_transport)
     path = Path(uri)
     if path.is_dir():
         return ImageFolder(path, rate_hz=options.rate_hz)
