@@ -64,7 +64,7 @@ class Recorder:
         """Finish the file and return its path; None if none was recorded.
 
         Raises:
-            OutputError: Its end could not be written.
+            OutputError: Its end could not be written, or no picture came.
         """
         with self._lock:
             running, self._running = self._running, None
@@ -76,6 +76,8 @@ class Recorder:
             self._dropped_before += sink.dropped
         if sink.failure is not None:
             raise sink.failure
+        if not path.exists():
+            raise OutputError(f"{path} was not written: no picture came while it was recorded")
         return path
 
     def put(self, frame: StreamFrame) -> None:

@@ -97,8 +97,11 @@ class Registration:
                 raise UsageError("there is nothing to align yet: wait until both cameras show a picture")
             fitting = calibration.for_sizes(self._current.infrared_size, self._current.visible_size)
             changed = replace(fitting, crop=self._current.crop)
-            self._start_refining(changed)
+            before, self._refiner = self._refiner, self._refiner_of(changed)
             self._take(changed)
+        # Outside of the lock: it may be in the middle of an estimate, and frames go on meanwhile.
+        if before is not None:
+            before.close()
 
     def save(self) -> Path:
         """Write the calibration to its file and return the path.
@@ -128,17 +131,15 @@ class Registration:
             decided = Calibration.full_view(infrared, visible)
         else:
             decided = self._given.for_sizes(infrared, visible)
-        self._start_refining(decided)
+        self._refiner = self._refiner_of(decided)
         self._take(decided)
 
-    def _start_refining(self, calibration: Calibration) -> None:
-        if self._refiner is not None:
-            self._refiner.close()
-            self._refiner = None
-        if self._refine:
-            from refusion.alignment import Refiner
+    def _refiner_of(self, calibration: Calibration) -> Refiner | None:
+        if not self._refine:
+            return None
+        from refusion.alignment import Refiner
 
-            self._refiner = Refiner(calibration)
+        return Refiner(calibration)
 
     def _take(self, calibration: Calibration) -> None:
         if calibration is not self._current:
