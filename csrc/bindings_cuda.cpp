@@ -2,11 +2,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
+#include <array>
 #include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "bindings.hpp"
 #include "refusion/cuda_devices.hpp"
@@ -23,15 +21,8 @@ CudaStream stream_of(std::uintptr_t handle) { return reinterpret_cast<CudaStream
 CudaValue value_of(bool half) { return half ? CudaValue::kHalf : CudaValue::kFloat; }
 
 CudaImage image_of(std::uintptr_t pointer, std::ptrdiff_t height, std::ptrdiff_t width, int channels,
-                   int bits, std::ptrdiff_t row_bytes, std::pair<float, float> levels,
-                   const std::optional<std::vector<float>>& warp) {
-    CudaImage image{pointer, height, width, channels, bits, row_bytes, levels.first, levels.second, {}};
-    if (warp) {
-        if (warp->size() != 9) {
-            throw std::invalid_argument("warp must be 9 numbers, not " + std::to_string(warp->size()));
-        }
-        std::copy(warp->begin(), warp->end(), image.warp.emplace().begin());
-    }
+                   int bits, std::ptrdiff_t row_bytes, std::pair<float, float> levels) {
+    CudaImage image{pointer, height, width, channels, bits, row_bytes, levels.first, levels.second};
     require_valid(image, "");
     return image;
 }
@@ -59,16 +50,27 @@ void bind_operations(py::module_& module) {
     py::class_<CudaImage>(module, "CudaImage")
         .def(py::init(&image_of), py::arg("pointer"), py::arg("height"), py::arg("width"),
              py::arg("channels"), py::kw_only(), py::arg("bits") = 8, py::arg("row_bytes") = 0,
-             py::arg("levels") = std::pair(0.0f, 255.0f), py::arg("warp") = py::none());
+             py::arg("levels") = std::pair(0.0f, 255.0f));
+
+    py::class_<CudaWarp>(module, "CudaWarp")
+        .def(py::init([](std::uintptr_t nodes, const std::array<float, 4>& box) {
+                 return CudaWarp{nodes, {box[0], box[1], box[2], box[3]}};
+             }),
+             py::arg("nodes"), py::arg("box"));
 
     module.def(
         "cuda_preprocess",
         [](const CudaImage& a, const CudaImage& b, std::uintptr_t out, std::ptrdiff_t height,
-           std::ptrdiff_t width, bool half, std::uintptr_t stream) {
-            cuda_preprocess(a, b, {out, height, width, value_of(half)}, stream_of(stream));
+           std::ptrdiff_t width, bool half, std::uintptr_t stream, const std::optional<CudaWarp>& warp) {
+            const CudaPlane planes{out, height, width, value_of(half)};
+            if (warp) {
+                cuda_preprocess(a, *warp, b, planes, stream_of(stream));
+            } else {
+                cuda_preprocess(a, b, planes, stream_of(stream));
+            }
         },
         py::arg("a"), py::arg("b"), py::arg("out"), py::arg("height"), py::arg("width"), py::kw_only(),
-        py::arg("half"), py::arg("stream"), Released());
+        py::arg("half"), py::arg("stream"), py::arg("warp") = py::none(), Released());
 
     py::enum_<CudaRange>(module, "CudaRange")
         .value("image", CudaRange::kImage)

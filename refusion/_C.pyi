@@ -5,7 +5,6 @@ mismatch of shape or type raises a ValueError that states what was expected and 
 """
 
 import enum
-from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -104,7 +103,6 @@ class CudaImage:
         bits: int = 8,
         row_bytes: int = 0,
         levels: tuple[float, float] = (0.0, 255.0),
-        warp: Sequence[float] | None = None,
     ) -> None:
         """Describe it.
 
@@ -116,18 +114,32 @@ class CudaImage:
             row_bytes: Distance of rows; 0 for rows without gaps.
             levels: Values that become 0 and 255 on the 8-bit scale, clipped outside; (0, 255) leaves 8-bit
                 images as they are, without clipping work.
-            warp: Homography, 9 numbers in row order, that maps a pixel (x, y) of the output to the place in
-                this image that is shown there; sampled bilinearly, the border repeated. None: no warp, and
-                the size must be the output's.
 
         Raises:
             ValueError: A number is out of range; the message states what was expected.
         """
 
+class CudaWarp:
+    """A `refusion.warp.Warp` whose nodes lie in device memory."""
+
+    def __init__(self, nodes: int, box: tuple[float, float, float, float]) -> None:
+        """Describe it: device address of the nodes, and the warp's `fade_box`."""
+
 def cuda_preprocess(
-    a: CudaImage, b: CudaImage, out: int, height: int, width: int, *, half: bool, stream: int
+    a: CudaImage,
+    b: CudaImage,
+    out: int,
+    height: int,
+    width: int,
+    *,
+    half: bool,
+    stream: int,
+    warp: CudaWarp | None = None,
 ) -> None:
     """Write luma / 255 of both to `out`, (2, height, width) in FP16 or FP32, on a stream.
+
+    warp: Maps b and the output to a, which may then be of another size; b's luma stands in outside of a. Its
+        nodes are read when the work runs: they may change between launches of a captured graph.
 
     All CUDA functions here only enqueue work. They raise ValueError for arguments that do not fit and
     RuntimeError, with CUDA's own words, where CUDA fails.

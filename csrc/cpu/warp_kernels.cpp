@@ -2,22 +2,10 @@
 
 #include "multiversion.hpp"
 #include "refusion/colour.hpp"
+#include "refusion/sampling.hpp"
 
 namespace refusion::kernels {
 namespace {
-
-// To [0, last]; NaN to 0, as it is not above 0.
-REFUSION_INLINE float inside(float place, float last) {
-    place = place > 0.0f ? place : 0.0f;
-    return place < last ? place : last;
-}
-
-// Share by the distance to the nearer side, in [0, 1]; NaN gives 0.
-REFUSION_INLINE float share_between(float place, float first, float last, float per_pixel) {
-    const float before = place - first, after = last - place;
-    const float share = (before < after ? before : after) * per_pixel;
-    return inside(share, 1.0f);
-}
 
 // Of a padded plane, four planes: the pixels, those to the right, those below. Said in this way, compilers
 // vectorise the loops that sample them.
@@ -34,10 +22,8 @@ REFUSION_INLINE Corners corners_of(const PaddedPlane& plane) {
 }
 
 REFUSION_INLINE float sample(const Corners& corners, std::ptrdiff_t at, float right, float down) {
-    const float here = corners.here[at], below = corners.below[at];
-    const float top = here + right * (corners.right[at] - here);
-    const float bottom = below + right * (corners.below_right[at] - below);
-    return top + down * (bottom - top);
+    const float above = between(corners.here[at], corners.right[at], right);
+    return between(above, between(corners.below[at], corners.below_right[at], right), down);
 }
 
 }  // namespace
@@ -46,7 +32,7 @@ REFUSION_MULTIVERSION
 void between_rows(const float* REFUSION_RESTRICT upper, const float* REFUSION_RESTRICT lower, float down,
                   std::ptrdiff_t count, float* REFUSION_RESTRICT out) {
     for (std::ptrdiff_t i = 0; i < count; ++i) {
-        out[i] = upper[i] + down * (lower[i] - upper[i]);
+        out[i] = between(upper[i], lower[i], down);
     }
 }
 
@@ -87,7 +73,7 @@ void show_faded(const PaddedPlane& plane, const Samples& REFUSION_RESTRICT sampl
     const Corners corners = corners_of(plane);
     for (std::ptrdiff_t i = 0; i < n; ++i) {
         const float shown = sample(corners, samples.index[i], samples.right[i], samples.down[i]);
-        out[i] = instead[i] + samples.share[i] * (shown - instead[i]);
+        out[i] = between(instead[i], shown, samples.share[i]);
     }
 }
 

@@ -18,6 +18,9 @@ namespace {
 CudaDevices cuda_devices() { return {{}, "compiled without CUDA"}; }
 
 void cuda_preprocess(const CudaImage&, const CudaImage&, const CudaPlane&, CudaStream) { refuse(); }
+void cuda_preprocess(const CudaImage&, const CudaWarp&, const CudaImage&, const CudaPlane&, CudaStream) {
+    refuse();
+}
 std::size_t cuda_range_state_bytes(std::ptrdiff_t, std::ptrdiff_t) { refuse(); }
 void cuda_reset_range(std::uintptr_t, std::ptrdiff_t, std::ptrdiff_t, CudaStream) { refuse(); }
 void cuda_update_range(const CudaPlane&, std::uintptr_t, CudaRange, CudaStream) { refuse(); }

@@ -40,8 +40,7 @@ PictureJob<Value> picture_job(const Value* fused, const CudaImage& a, const Cuda
     std::ptrdiff_t height = out.height, width = out.width;
     const bool uses_a = chroma == Chroma::kA || chroma == Chroma::kBoth;
     const bool uses_b = chroma == Chroma::kB || chroma == Chroma::kBoth;
-    const auto is_one_row = [](const CudaImage& image) { return !image.warp && has_gapless_rows(image); };
-    if (is_one_row(out) && (!uses_a || is_one_row(a)) && (!uses_b || is_one_row(b))) {
+    if (has_gapless_rows(out) && (!uses_a || has_gapless_rows(a)) && (!uses_b || has_gapless_rows(b))) {
         width *= height;
         height = 1;
     }
@@ -50,7 +49,7 @@ PictureJob<Value> picture_job(const Value* fused, const CudaImage& a, const Cuda
                (height == 1 || is_aligned(static_cast<std::uintptr_t>(row_bytes), bytes));
     };
     const auto is_easy = [&](const CudaImage& image) {
-        return image.channels == 3 && !image.has_levels() && !image.warp &&
+        return image.channels == 3 && !image.has_levels() &&
                is_aligned_to(image.pointer, image.row_distance(), 8);
     };
     job.is_wide = is_aligned_to(out.pointer, out.row_distance(), 8) &&
@@ -89,7 +88,7 @@ REFUSION_INLINE Chrominance chrominance_at(const BgrPiece& piece, int pixel) {
 }
 
 REFUSION_INLINE Chrominance chrominance_at(const Source& source, int x, int y) {
-    const Colour colour = sampled_colour(source, x, y);
+    const Colour colour = colour_at(source, x, y);
     return kernels::chrominance(colour.b, colour.g, colour.r);
 }
 

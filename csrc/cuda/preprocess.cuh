@@ -15,13 +15,13 @@ struct LumaJob {
     Tiling tiling;
 };
 
-// Wide loads need aligned rows and no warp; 8-bit images with levels are rare enough to go pixel by pixel.
+// Wide loads need aligned rows; 8-bit images with levels are rare enough to go pixel by pixel.
 template <class Value>
 LumaJob<Value> luma_job(const CudaImage& image, Value* out, std::ptrdiff_t height, std::ptrdiff_t width) {
     LumaJob<Value> job;
     job.source = source_of(image);
     job.out = out;
-    if (!image.warp && has_gapless_rows(image)) {
+    if (has_gapless_rows(image)) {
         width *= height;
         height = 1;
     }
@@ -30,7 +30,7 @@ LumaJob<Value> luma_job(const CudaImage& image, Value* out, std::ptrdiff_t heigh
         return is_aligned(start, to) &&
                (is_one_row || is_aligned(static_cast<std::uintptr_t>(row_bytes), to));
     };
-    job.is_wide = !image.warp && (image.bits == 16 || !image.has_levels()) &&
+    job.is_wide = (image.bits == 16 || !image.has_levels()) &&
                   aligned(image.pointer, image.row_distance(), height == 1, source_alignment) &&
                   aligned(reinterpret_cast<std::uintptr_t>(out),
                           width * static_cast<std::ptrdiff_t>(sizeof(Value)), height == 1, 16);
@@ -81,7 +81,7 @@ REFUSION_INLINE void write_luma(const LumaJob<Value>& job, int block, int thread
         const int end = job.is_wide ? job.width : x + 1;
         for (int i = x; i < end; ++i) {
             store(job.out + static_cast<std::ptrdiff_t>(y) * job.width + i,
-                  sampled_luma(job.source, i, y) * kernels::kPerLevel);
+                  luma_at(job.source, i, y) * kernels::kPerLevel);
         }
     } else if (job.source.has_two_bytes) {
         job.source.channels == 1 ? write_piece<std::uint16_t, 1>(job, x, y)

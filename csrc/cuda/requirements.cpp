@@ -16,24 +16,10 @@ std::string size_text(std::ptrdiff_t height, std::ptrdiff_t width) {
     return std::to_string(width) + "x" + std::to_string(height);
 }
 
-void require_size_of(const CudaImage& image, const char* name, const CudaPlane& plane, const char* remedy) {
+void require_size_of(const CudaImage& image, const char* name, const CudaPlane& plane) {
     if (image.height != plane.height || image.width != plane.width) {
-        refuse(name, "of the size of the network's planes, " + size_text(plane.height, plane.width) + remedy,
+        refuse(name, "of the size of the network's planes, " + size_text(plane.height, plane.width),
                size_text(image.height, image.width));
-    }
-}
-
-void require_invertible(const CudaImage::Homography& warp, const std::string& owner) {
-    for (const float number : warp) {
-        if (!std::isfinite(number)) {
-            refuse(owner + "warp", "9 finite numbers", "one with " + std::to_string(number));
-        }
-    }
-    const auto minor = [&warp](std::size_t i, std::size_t j, std::size_t k, std::size_t l) {
-        return double{warp[i]} * warp[l] - double{warp[j]} * warp[k];
-    };
-    if (warp[0] * minor(4, 5, 7, 8) - warp[1] * minor(3, 5, 6, 8) + warp[2] * minor(3, 4, 6, 7) == 0.0) {
-        refuse(owner + "warp", "a homography that can be inverted", "a singular one");
     }
 }
 
@@ -56,21 +42,31 @@ void require_plane(const CudaPlane& plane, const char* name) {
 
 void require_source(const CudaImage& image, const char* name, const CudaPlane& plane) {
     require_valid(image, name);
-    if (!image.warp) {
-        require_size_of(image, name, plane, ", or have a warp");
+    require_size_of(image, name, plane);
+}
+
+void require_warp(const CudaWarp& warp) {
+    if (warp.nodes == 0 || warp.nodes % 8 != 0) {
+        refuse("the warp's nodes", "at an address that is a multiple of 8", std::to_string(warp.nodes));
+    }
+    const FadeBox& box = warp.box;
+    if (!(box.left < box.right && box.top < box.bottom)) {
+        refuse("the warp's box", "left < right and top < bottom",
+               "(" + std::to_string(box.left) + ", " + std::to_string(box.top) + ", " +
+                   std::to_string(box.right) + ", " + std::to_string(box.bottom) + ")");
     }
 }
 
 void require_picture(const CudaImage& out, Chroma chroma, const CudaPlane& plane) {
     require_valid(out, "out");
-    require_size_of(out, "out", plane, "");
+    require_size_of(out, "out", plane);
     const int channels = chroma == Chroma::kNone ? 1 : 3;
     if (out.channels != channels) {
         refuse("out", "of " + std::to_string(channels) + " channel(s) for this chroma",
                "of " + std::to_string(out.channels));
     }
-    if (out.has_levels() || out.warp) {
-        refuse("out", "8-bit without levels or warp", "one with them");
+    if (out.has_levels()) {
+        refuse("out", "8-bit without levels", "one with them");
     }
 }
 
@@ -113,9 +109,6 @@ void require_valid(const CudaImage& image, const char* name) {
     if (!(std::isfinite(image.low) && std::isfinite(image.high) && image.low < image.high)) {
         cuda::refuse(owner + "levels", "low < high, both finite",
                      "(" + std::to_string(image.low) + ", " + std::to_string(image.high) + ")");
-    }
-    if (image.warp) {
-        cuda::require_invertible(*image.warp, owner);
     }
 }
 

@@ -11,8 +11,10 @@ namespace refusion::cuda {
 void require_size(std::ptrdiff_t height, std::ptrdiff_t width, const char* name);
 void require_plane(const CudaPlane& plane, const char* name);
 
-// A valid image that is warped, or of the plane's size.
+// A valid image of the plane's size.
 void require_source(const CudaImage& image, const char* name, const CudaPlane& plane);
+
+void require_warp(const CudaWarp& warp);
 
 // A valid image that a picture with that chroma can be written to.
 void require_picture(const CudaImage& out, Chroma chroma, const CudaPlane& plane);

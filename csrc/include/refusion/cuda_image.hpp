@@ -1,9 +1,7 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 
 namespace refusion {
@@ -11,10 +9,6 @@ namespace refusion {
 // An image in device memory, or in mapped host memory, that somebody else owns: pixels interleaved (BGR),
 // rows row_bytes apart.
 struct CudaImage {
-    // Rows of a homography, from a pixel (x, y, 1) of the output to the place in this image that is shown
-    // there.
-    using Homography = std::array<float, 9>;
-
     std::uintptr_t pointer = 0;
     std::ptrdiff_t height = 0;
     std::ptrdiff_t width = 0;
@@ -24,8 +18,6 @@ struct CudaImage {
     // The values that become 0 and 255 on the 8-bit scale, clipped outside.
     float low = 0.0f;
     float high = 255.0f;
-    // Sampled bilinearly, the border repeated. Without it the image must be of the output's size.
-    std::optional<Homography> warp;
 
     std::ptrdiff_t pixel_bytes() const { return channels * bits / 8; }
     std::ptrdiff_t row_distance() const { return row_bytes ? row_bytes : width * pixel_bytes(); }

@@ -55,22 +55,24 @@ class TensorRTExecutor:
     def submit(
         self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
     ) -> Pending:
-        _refuse_warp(warp)
         with self._clock.stage("submit"), self._lock:
-            parts = [self._submit(pairs[part], chroma[part], follower) for part in self._parts(len(pairs))]
+            parts = [
+                self._submit(pairs[part], chroma[part], follower, warp) for part in self._parts(len(pairs))
+            ]
         return _Waited(parts, self._clock)
 
-    def _submit(self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange) -> Pending:
+    def _submit(
+        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None
+    ) -> Pending:
         with self._device.active(_doing(pairs)):
-            return self._pipeline.submit(pairs, chroma, follower, self)
+            return self._pipeline.submit(pairs, chroma, follower, warp, self)
 
     def luma(self, pairs: FramePairs, warp: Warp | None = None) -> NDArray[np.float32]:
-        _refuse_warp(warp)
         fused = []
         with self._lock:
             for part in self._parts(len(pairs)):
                 with self._device.active(_doing(pairs)):
-                    fused.append(self._pipeline.luma(pairs[part]))
+                    fused.append(self._pipeline.luma(pairs[part], warp))
         return np.concatenate(fused)
 
     def _parts(self, count: int) -> list[slice]:
@@ -97,11 +99,6 @@ class _Waited:
             return [frame for part in self._parts for frame in part.result()]
 
 
-def _refuse_warp(warp: Warp | None) -> None:
-    if warp is not None:
-        raise BackendError("this executor cannot warp yet; choose the device cpu")
-
-
 def _doing(pairs: FramePairs) -> str:
-    height, width = pairs[0][0].shape[:2]
+    height, width = pairs[0][1].shape[:2]
     return f"fusing {BatchShape(len(pairs), height, width).text}"

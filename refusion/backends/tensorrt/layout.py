@@ -1,4 +1,10 @@
-"""Where the frames of a batch stand in its two blocks of memory: one that goes up, one that comes down."""
+"""Where the frames of a batch stand in its two blocks of memory: one that goes up, one that comes down.
+
+    up    | nodes of the warp | a | b | a | b ...
+    down  | out | out ...
+
+The nodes' room depends on the network's size alone, so they stay while frames come and go behind them.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,9 @@ from refusion.backends.tensorrt.network import BatchShape
 from refusion.frames import Frame
 from refusion.ranges import RangePolicy
 from refusion.tasks import Chroma
+from refusion.warp import FadeBox, Warp, lattice_shape
+
+NODE_BYTES = 8
 
 # Each frame begins where CUDA's own allocations would, so that kernels may load whole vectors.
 ALIGNMENT = 256
@@ -29,24 +38,45 @@ class PairForm(NamedTuple):
         return 1 if self.chroma is Chroma.NONE else 3
 
 
+class WarpForm(NamedTuple):
+    """What decides which work a warp is, apart from its nodes."""
+
+    source_height: int
+    source_width: int
+    box: FadeBox
+
+
 class BatchForm(NamedTuple):
-    """Everything that decides which work a batch is, apart from the pixels."""
+    """Everything that decides which work a batch is, apart from pixels and nodes."""
 
     height: int
     width: int
     pairs: tuple[PairForm, ...]
     policy: RangePolicy
+    warp: WarpForm | None
 
     @classmethod
     def of(
-        cls, pairs: Sequence[tuple[Frame, Frame]], chroma: Sequence[Chroma], policy: RangePolicy
+        cls,
+        pairs: Sequence[tuple[Frame, Frame]],
+        chroma: Sequence[Chroma],
+        policy: RangePolicy,
+        warp: Warp | None,
     ) -> BatchForm:
-        """Return the form of checked pairs of one size."""
-        height, width = pairs[0][0].shape[:2]
+        """Return the form of checked pairs."""
+        height, width = pairs[0][1].shape[:2]
         forms = (
             PairForm(_channels(a), _channels(b), choice) for (a, b), choice in zip(pairs, chroma, strict=True)
         )
-        return cls(height, width, tuple(forms), policy)
+        through = None if warp is None else WarpForm(*warp.source_size[::-1], warp.fade_box)
+        return cls(height, width, tuple(forms), policy, through)
+
+    @property
+    def size_a(self) -> tuple[int, int]:
+        """Height and width of the sources a."""
+        if self.warp is None:
+            return self.height, self.width
+        return self.warp.source_height, self.warp.source_width
 
     @property
     def shape(self) -> BatchShape:
@@ -72,6 +102,8 @@ class BatchLayout(NamedTuple):
     a: tuple[Place, ...]
     b: tuple[Place, ...]
     out: tuple[Place, ...]
+    frames_offset: int
+    """Where the frames begin in the block that goes up; the warp's nodes are before."""
     input_bytes: int
     output_bytes: int
 
@@ -80,27 +112,41 @@ class BatchLayout(NamedTuple):
 def layout_of(form: BatchForm) -> BatchLayout:
     """Lay out a batch."""
     size = (form.height, form.width)
-    sources, input_bytes = _packed(
-        size, [n for pair in form.pairs for n in (pair.channels_a, pair.channels_b)]
-    )
-    out, output_bytes = _packed(size, [pair.channels_out for pair in form.pairs])
-    return BatchLayout(sources[0::2], sources[1::2], out, input_bytes, output_bytes)
+    frames_offset = _nodes_bytes(form.shape)
+    shapes = [
+        shape
+        for pair in form.pairs
+        for shape in (_shape(form.size_a, pair.channels_a), _shape(size, pair.channels_b))
+    ]
+    sources, input_bytes = _packed(frames_offset, shapes)
+    out, output_bytes = _packed(0, [_shape(size, pair.channels_out) for pair in form.pairs])
+    return BatchLayout(sources[0::2], sources[1::2], out, frames_offset, input_bytes, output_bytes)
 
 
-def capacity(shape: BatchShape) -> tuple[int, int]:
-    """Return the bytes that any batch of that shape needs for its input and for its output."""
-    frame = _aligned(3 * shape.height * shape.width)
-    return 2 * shape.batch * frame, shape.batch * frame
+def capacity(form: BatchForm) -> tuple[int, int]:
+    """Return the bytes that any batch of those sizes needs for its input and for its output."""
+    batch = form.shape.batch
+    frame_a, frame = (_aligned(3 * math.prod(size)) for size in (form.size_a, (form.height, form.width)))
+    # Without a warp a is of the network's size: room for that is always kept.
+    return _nodes_bytes(form.shape) + batch * (max(frame_a, frame) + frame), batch * frame
 
 
-def _packed(size: tuple[int, int], channels: Sequence[int]) -> tuple[tuple[Place, ...], int]:
-    places, offset, end = [], 0, 0
-    for count in channels:
-        place = Place(offset, size if count == 1 else (*size, count))
+def _nodes_bytes(shape: BatchShape) -> int:
+    return _aligned(NODE_BYTES * math.prod(lattice_shape((shape.width, shape.height))))
+
+
+def _packed(start: int, shapes: Sequence[tuple[int, ...]]) -> tuple[tuple[Place, ...], int]:
+    places, offset, end = [], start, start
+    for shape in shapes:
+        place = Place(offset, shape)
         places.append(place)
         end = offset + place.size_bytes
         offset = _aligned(end)
     return tuple(places), end
+
+
+def _shape(size: tuple[int, int], channels: int) -> tuple[int, ...]:
+    return size if channels == 1 else (*size, channels)
 
 
 def _aligned(size_bytes: int) -> int:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from refusion.backends.tensorrt.device import CudaDevice, DeviceBuffer
 from refusion.backends.tensorrt.graphs import WorkGraphs
-from refusion.backends.tensorrt.layout import BatchForm, BatchLayout, capacity, layout_of
+from refusion.backends.tensorrt.layout import BatchForm, BatchLayout, Place, capacity, layout_of
 from refusion.backends.tensorrt.network import SOURCES, BatchShape, EngineNetwork
 from refusion.backends.tensorrt.range_states import RangeStates
 from refusion.backends.tensorrt.slots import PendingFrames, Slot
@@ -28,6 +28,7 @@ from refusion.errors import BackendError
 from refusion.executor import FramePairs
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 if TYPE_CHECKING:
     from refusion._C import CudaImage
@@ -58,12 +59,17 @@ class Pipeline:
         return self._graphs.problem
 
     def submit(
-        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, owner: object
+        self,
+        pairs: FramePairs,
+        chroma: Sequence[Chroma],
+        follower: OutputRange,
+        warp: Warp | None,
+        owner: object,
     ) -> PendingFrames:
         """Enqueue a batch from end to end; returns before the device is done."""
-        form = BatchForm.of(pairs, chroma, follower.policy)
+        form = BatchForm.of(pairs, chroma, follower.policy, warp)
         layout = layout_of(form)
-        slot = self._taken(pairs, form, layout)
+        slot = self._taken(pairs, form, layout, warp)
         state = self._ranges.of(follower, form.height, form.width)
         self._graphs.run(
             (self._turn, form, state),
@@ -73,40 +79,41 @@ class Pipeline:
         self._turn = (self._turn + 1) % SLOTS
         return slot.occupy(layout, form.shape.text, owner)
 
-    def luma(self, pairs: FramePairs) -> NDArray[np.float32]:
+    def luma(self, pairs: FramePairs, warp: Warp | None) -> NDArray[np.float32]:
         """Return the network's output, float32 (N, H, W); waits for it."""
-        form = BatchForm.of(pairs, [Chroma.NONE] * len(pairs), RangePolicy.off)
+        form = BatchForm.of(pairs, [Chroma.NONE] * len(pairs), RangePolicy.off, warp)
         layout = layout_of(form)
-        slot = self._taken(pairs, form, layout)
+        slot = self._taken(pairs, form, layout, warp)
         self._enqueue_network(slot, form, layout)
         fused = np.empty(form.shape, np.float32)
         self._device.driver.memcpy_dtoh_async(fused, self._planes["fused"].pointer, self._computing)
         self._computing.synchronize()
         return fused
 
-    def _taken(self, pairs: FramePairs, form: BatchForm, layout: BatchLayout) -> Slot:
+    def _taken(self, pairs: FramePairs, form: BatchForm, layout: BatchLayout, warp: Warp | None) -> Slot:
         """Return the slot whose turn it is, with the sources on their way."""
-        self._reshape(form.shape)
+        self._reshape(form)
         slot = self._slots[self._turn]
         slot.vacate()
-        slot.fill(pairs, layout)
-        slot.upload(layout, self._uploading, self._computing)
+        slot.fill(pairs, layout, warp)
+        slot.upload(layout, warp, self._uploading, self._computing)
         return slot
 
-    def _reshape(self, shape: BatchShape) -> None:
-        """Make everything ready for a shape.
+    def _reshape(self, form: BatchForm) -> None:
+        """Make everything ready for the shape of a batch.
 
         A graph holds addresses, and is void when its execution context changes, so a new shape begins with
         none. Memory is that of the largest shape so far: a shape that comes again costs no allocation.
         """
-        if shape == self._shape:
+        shape, needed = form.shape, capacity(form)
+        if shape == self._shape and all(slot.has_room(*needed) for slot in self._slots):
             return
         self.network.check(shape)
         self._shape = None
         self._drain()
         self._graphs.clear()
         for slot in self._slots:
-            slot.reserve(*capacity(shape))
+            slot.reserve(*needed)
         for name, size_bytes in (("sources", shape.sources_bytes), ("fused", shape.fused_bytes)):
             self._reserve(name, size_bytes)
         self.network.prepare(
@@ -131,13 +138,15 @@ class Pipeline:
             if state:
                 policy = getattr(_C.CudaRange, form.policy.value)
                 _C.cuda_update_range(fused, height, width, state, policy, half=False, stream=stream)
+            b = _image(slot.input, layout.b[index])
             _C.cuda_postprocess(
                 fused,
-                _image(slot.input + layout.a[index].offset, form, pair.channels_a),
-                _image(slot.input + layout.b[index].offset, form, pair.channels_b),
+                # A warped source gives no colour, and has not the size of the picture.
+                b if form.warp is not None else _image(slot.input, layout.a[index]),
+                b,
                 getattr(_C.Chroma, pair.chroma.name),
                 state,
-                _image(slot.output + layout.out[index].offset, form, pair.channels_out),
+                _image(slot.output, layout.out[index]),
                 half=False,
                 stream=stream,
             )
@@ -145,15 +154,17 @@ class Pipeline:
     def _enqueue_network(self, slot: Slot, form: BatchForm, layout: BatchLayout) -> None:
         from refusion import _C
 
-        for index, pair in enumerate(form.pairs):
+        warp = _C.CudaWarp(slot.input, form.warp.box) if form.warp is not None else None
+        for index in range(len(form.pairs)):
             _C.cuda_preprocess(
-                _image(slot.input + layout.a[index].offset, form, pair.channels_a),
-                _image(slot.input + layout.b[index].offset, form, pair.channels_b),
+                _image(slot.input, layout.a[index]),
+                _image(slot.input, layout.b[index]),
                 self._planes[SOURCES].pointer + 2 * index * form.shape.plane_bytes,
                 form.height,
                 form.width,
                 half=False,
                 stream=self._handle,
+                warp=warp,
             )
         self.network.enqueue(self._handle)
 
@@ -180,7 +191,8 @@ class Pipeline:
             del self._uploading, self._computing, self._downloading
 
 
-def _image(pointer: int, form: BatchForm, channels: int) -> CudaImage:
+def _image(block: int, place: Place) -> CudaImage:
     from refusion import _C
 
-    return _C.CudaImage(pointer, form.height, form.width, channels)
+    height, width, *channels = place.shape
+    return _C.CudaImage(block + place.offset, height, width, *(channels or (1,)))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from refusion.backends.tensorrt.device import CudaDevice, DeviceBuffer, HostBuffer
 from refusion.backends.tensorrt.layout import BatchLayout
 from refusion.errors import BackendError
 from refusion.executor import FramePairs
 from refusion.frames import Frame
+from refusion.warp import Warp
 
 
 class Slot:
@@ -25,6 +28,7 @@ class Slot:
         self._host: list[HostBuffer] = []
         self._on_device: list[DeviceBuffer] = []
         self._capacity = (0, 0)
+        self._warp_serial = 0
         self._occupant: weakref.ref[PendingFrames] | None = None
 
     @property
@@ -42,15 +46,19 @@ class Slot:
             return self._on_device[0].pointer, self._on_device[1].pointer
         return self._host[0].device_pointer, self._host[1].device_pointer
 
+    def has_room(self, input_bytes: int, output_bytes: int) -> bool:
+        """Tell whether a batch fits as it is."""
+        return self._capacity[0] >= input_bytes and self._capacity[1] >= output_bytes
+
     def reserve(self, input_bytes: int, output_bytes: int) -> None:
         """Make room. Memory only ever grows, to the largest batch that came; addresses may change.
 
-        Nothing of the slot may be in flight.
+        Nothing of the slot may be in flight, and nothing of what it held is kept.
         """
-        needed = (input_bytes, output_bytes)
-        if all(has >= needs for has, needs in zip(self._capacity, needed, strict=True)):
+        self._warp_serial = 0
+        if self.has_room(input_bytes, output_bytes):
             return
-        sizes = [max(pair) for pair in zip(self._capacity, needed, strict=True)]
+        sizes = [max(pair) for pair in zip(self._capacity, (input_bytes, output_bytes), strict=True)]
         # Given back first: both at once may be more than there is.
         self._free()
         is_mapped = self._device.is_integrated
@@ -60,20 +68,29 @@ class Slot:
                 self._on_device.append(self._device.device_buffer(size))
         self._capacity = (sizes[0], sizes[1])
 
-    def fill(self, pairs: FramePairs, layout: BatchLayout) -> None:
-        """Copy the sources into the host's memory."""
+    def fill(self, pairs: FramePairs, layout: BatchLayout, warp: Warp | None) -> None:
+        """Copy the sources, and the nodes of a warp that is new, into the host's memory."""
+        if self._is_new(warp):
+            nodes = warp.nodes.reshape(-1).view(np.uint8)
+            self._host[0].array[: nodes.size] = nodes
         for (a, b), place_a, place_b in zip(pairs, layout.a, layout.b, strict=True):
             for frame, place in ((a, place_a), (b, place_b)):
                 block = self._host[0].array[place.offset : place.offset + place.size_bytes]
                 block.reshape(place.shape)[...] = frame
 
-    def upload(self, layout: BatchLayout, copying: Any, computing: Any) -> None:
+    def upload(self, layout: BatchLayout, warp: Warp | None, copying: Any, computing: Any) -> None:
         """Enqueue the copy to the device, and have the computing stream wait for it."""
         if self._on_device:
-            sources = self._host[0].array[: layout.input_bytes]
-            self._device.driver.memcpy_htod_async(self.input, sources, copying)
+            first = 0 if self._is_new(warp) else layout.frames_offset
+            sources = self._host[0].array[first : layout.input_bytes]
+            self._device.driver.memcpy_htod_async(self.input + first, sources, copying)
             self.uploaded.record(copying)
             computing.wait_for_event(self.uploaded)
+        if warp is not None:
+            self._warp_serial = warp.serial
+
+    def _is_new(self, warp: Warp | None) -> TypeGuard[Warp]:
+        return warp is not None and warp.serial != self._warp_serial
 
     def download(self, layout: BatchLayout, copying: Any, computing: Any) -> None:
         """Enqueue the copy from the device after what was computed, and the event that says so."""

@@ -23,6 +23,7 @@ from refusion.backends.tensorrt.loading import LoadedEngine
 from refusion.backends.tensorrt.shapes import ShapeProfile
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
+from refusion.warp import Warp, lattice_shape
 
 from .fake_cuda import FakeGpu, LaunchError
 
@@ -124,6 +125,21 @@ class CudaImage:
         return gpu.array_at(self.pointer, shape, np.uint8)
 
 
+@dataclass(frozen=True)
+class CudaWarp:
+    """refusion._C.CudaWarp."""
+
+    nodes: int
+    box: tuple[float, float, float, float]
+
+    def on(self, gpu: FakeGpu, a: CudaImage, height: int, width: int) -> Warp:
+        """Return the warp whose nodes are in the device's memory now."""
+        nodes = gpu.array_at(self.nodes, (*lattice_shape((width, height)), 2), np.float32)
+        warp = Warp(nodes.copy(), (width, height), (a.width, a.height))
+        assert warp.fade_box == self.box
+        return warp
+
+
 class CudaRange(enum.Enum):
     """refusion._C.CudaRange."""
 
@@ -154,6 +170,7 @@ class CudaOperations:
         self._ranges: dict[int, tuple[OutputRange, tuple[int, int]]] = {}
         self.CudaImage = CudaImage
         self.CudaRange = CudaRange
+        self.CudaWarp = CudaWarp
 
     def cuda_devices(self) -> tuple[list[Any], str]:
         facts = {"name": "Fake GPU", "major": 8, "minor": 9, "memory_bytes": 8 << 30, "integrated": False}
@@ -170,15 +187,25 @@ class CudaOperations:
             queue.put(work)
 
     def cuda_preprocess(
-        self, a: CudaImage, b: CudaImage, out: int, height: int, width: int, *, half: bool, stream: int
+        self,
+        a: CudaImage,
+        b: CudaImage,
+        out: int,
+        height: int,
+        width: int,
+        *,
+        half: bool,
+        stream: int,
+        warp: CudaWarp | None,
     ) -> None:
         assert not half
 
         def run() -> None:
             planes = self._gpu.array_at(out, (2, height, width), np.float32)
-            ops.preprocess(a.array(self._gpu), b.array(self._gpu), out=planes)
+            through = None if warp is None else warp.on(self._gpu, a, height, width)
+            ops.preprocess(a.array(self._gpu), b.array(self._gpu), warp=through, out=planes)
 
-        self._enqueue(stream, ("preprocess", a.channels, b.channels), run)
+        self._enqueue(stream, ("preprocess", a.channels, b.channels, warp is None), run)
 
     def cuda_range_state_bytes(self, height: int, width: int) -> int:
         return 12 + 4 * -(-height // 8) * -(-width // 8)

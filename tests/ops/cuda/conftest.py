@@ -9,7 +9,6 @@ import ctypes
 import importlib.util
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,11 +29,13 @@ class _ImageArguments(ctypes.Structure):
         ("row_bytes", ctypes.c_ssize_t),
         ("channels", ctypes.c_int),
         ("bits", ctypes.c_int),
-        ("has_warp", ctypes.c_int),
         ("low", ctypes.c_float),
         ("high", ctypes.c_float),
-        ("warp", ctypes.c_float * 9),
     ]
+
+
+class _WarpArguments(ctypes.Structure):
+    _fields_ = [("nodes", ctypes.c_size_t), ("box", ctypes.c_float * 4)]
 
 
 class HostMemory:
@@ -99,18 +100,27 @@ class HostEngine:
         bits: int = 8,
         row_bytes: int = 0,
         levels: tuple[float, float] = (0.0, 255.0),
-        warp: Sequence[float] | None = None,
     ) -> _ImageArguments:
-        numbers = (ctypes.c_float * 9)(*(warp or ()))
-        has_warp = int(warp is not None)
-        return _ImageArguments(pointer, height, width, row_bytes, channels, bits, has_warp, *levels, numbers)
+        return _ImageArguments(pointer, height, width, row_bytes, channels, bits, *levels)
+
+    def CudaWarp(self, nodes: int, box: tuple[float, float, float, float]) -> _WarpArguments:
+        return _WarpArguments(nodes, (ctypes.c_float * 4)(*box))
 
     def cuda_preprocess(
-        self, a: Any, b: Any, out: int, height: int, width: int, *, half: bool, stream: int
+        self,
+        a: Any,
+        b: Any,
+        out: int,
+        height: int,
+        width: int,
+        *,
+        half: bool,
+        stream: int,
+        warp: _WarpArguments | None = None,
     ) -> None:
+        images = (ctypes.byref(a), ctypes.byref(warp) if warp is not None else None, ctypes.byref(b))
         size = (ctypes.c_ssize_t(height), ctypes.c_ssize_t(width))
-        call = self.library.preprocess
-        self.wide = call(ctypes.byref(a), ctypes.byref(b), ctypes.c_void_p(out), *size, int(half))
+        self.wide = self.library.preprocess(*images, ctypes.c_void_p(out), *size, int(half))
 
     def cuda_range_state_bytes(self, height: int, width: int) -> int:
         return int(self.library.range_state_size(ctypes.c_ssize_t(height), ctypes.c_ssize_t(width)))

@@ -6,6 +6,8 @@
 #include "preprocess.cuh"
 #include "range.cuh"
 #include "refusion/cuda_image.hpp"
+#include "refusion/cuda_ops.hpp"
+#include "warping.cuh"
 
 using namespace refusion;
 using namespace refusion::cuda;
@@ -42,39 +44,42 @@ extern "C" {
 struct ImageArguments {
     std::uintptr_t pointer;
     std::ptrdiff_t height, width, row_bytes;
-    int channels, bits, has_warp;
-    float low, high, warp[9];
+    int channels, bits;
+    float low, high;
 };
 
 static CudaImage image_of(const ImageArguments* given) {
-    CudaImage image{given->pointer,  given->height, given->width,
-                    given->channels, given->bits,   given->row_bytes,
-                    given->low,      given->high,   {}};
-    if (given->has_warp) {
-        image.warp.emplace();
-        for (std::size_t i = 0; i < 9; ++i) {
-            (*image.warp)[i] = given->warp[i];
-        }
-    }
-    return image;
+    return {given->pointer, given->height,    given->width, given->channels,
+            given->bits,    given->row_bytes, given->low,   given->high};
 }
 
-int preprocess(const ImageArguments* a, const ImageArguments* b, void* out, std::ptrdiff_t height,
-               std::ptrdiff_t width, int half) {
+struct WarpArguments {
+    std::uintptr_t nodes;
+    float box[4];
+};
+
+int preprocess(const ImageArguments* a, const WarpArguments* warp, const ImageArguments* b, void* out,
+               std::ptrdiff_t height, std::ptrdiff_t width, int half) {
     return with_value(half, [&](auto value) {
         auto* const planes = static_cast<decltype(value)*>(out);
-        int wide = 0, plane = 1;
-        // The first last, for what it may write beyond its plane to be seen.
-        for (const ImageArguments* given : {b, a}) {
-            const auto job = luma_job(image_of(given), planes + plane-- * height * width, height, width);
+        const auto run = [](const auto& job) {
             for (int block = 0; block < job.tiling.blocks; ++block) {
                 for (int thread = 0; thread < kThreads; ++thread) {
                     write_luma(job, block, thread);
                 }
             }
-            wide += job.is_wide;
+        };
+        // The first last, for what it may write beyond its plane to be seen.
+        const auto job_b = luma_job(image_of(b), planes + height * width, height, width);
+        run(job_b);
+        if (warp != nullptr) {
+            const CudaWarp of{warp->nodes, {warp->box[0], warp->box[1], warp->box[2], warp->box[3]}};
+            run(warped_job(image_of(a), of, image_of(b), planes, height, width));
+            return int{job_b.is_wide};
         }
-        return wide;
+        const auto job_a = luma_job(image_of(a), planes, height, width);
+        run(job_a);
+        return job_a.is_wide + job_b.is_wide;
     });
 }
 

@@ -40,9 +40,6 @@ def image(**changed: Any) -> Any:
             r"levels must be low < high, both finite, not \(9.000000, 9.000000\)",
         ),
         ({"levels": (0.0, float("nan"))}, r"levels must be low < high, both finite, not \(0.000000, nan\)"),
-        ({"warp": [1, 0, 0, 0, 1, 0]}, "warp must be 9 numbers, not 6"),
-        ({"warp": [1, 0, 0, 0, float("inf"), 0, 0, 0, 1]}, "warp must be 9 finite numbers, not one with inf"),
-        ({"warp": [1, 2, 3, 2, 4, 6, 0, 0, 1]}, "warp must be a homography that can be inverted"),
     ],
 )
 def test_an_image_that_cannot_be_is_refused(changed: dict[str, Any], message: str) -> None:
@@ -53,6 +50,10 @@ def test_an_image_that_cannot_be_is_refused(changed: dict[str, Any], message: st
 def preprocess(**changed: Any) -> None:
     arguments = {"a": image(), "b": image(channels=1), "out": ADDRESS, "height": 4, "width": 6}
     _C.cuda_preprocess(**(arguments | {"half": False, "stream": 0} | changed))
+
+
+def warp(**changed: Any) -> Any:
+    return _C.CudaWarp(**({"nodes": ADDRESS, "box": (-0.5, -0.5, 5.5, 3.5)} | changed))
 
 
 def postprocess(**changed: Any) -> None:
@@ -86,12 +87,28 @@ NEEDS_CUDA = pytest.mark.skipif(not _C.build_info()["cuda"], reason="the module 
         (
             preprocess,
             {"width": 5},
-            "a must be of the size of the network's planes, 5x4, or have a warp, not 6x4",
+            "a must be of the size of the network's planes, 5x4, not 6x4",
         ),
         (
             preprocess,
             {"b": image(height=5)},
-            "b must be of the size of the network's planes, 6x4, or have a warp",
+            "b must be of the size of the network's planes, 6x4, not 6x5",
+        ),
+        (
+            preprocess,
+            {"warp": warp(), "b": image(height=5)},
+            "b must be of the size of the network's planes, 6x4, not 6x5",
+        ),
+        (
+            preprocess,
+            {"warp": warp(nodes=0)},
+            "the warp's nodes must be at an address that is a multiple of 8",
+        ),
+        (preprocess, {"warp": warp(nodes=4100)}, "a multiple of 8, not 4100"),
+        (
+            preprocess,
+            {"warp": warp(box=(0.0, 0.0, float("nan"), 1.0))},
+            r"the warp's box must be left < right and top < bottom, not \(0.0.*, 0.0.*, nan, 1.0.*\)",
         ),
         (preprocess, {"out": 0}, "out must be an address that is a multiple of 4, not 0"),
         (preprocess, {"out": 4097, "half": True}, "out must be an address that is a multiple of 2, not 4097"),
@@ -104,7 +121,7 @@ NEEDS_CUDA = pytest.mark.skipif(not _C.build_info()["cuda"], reason="the module 
             {"out": image(channels=1)},
             r"out must be of 3 channel\(s\) for this chroma, not of 1",
         ),
-        (postprocess, {"out": image(bits=16)}, "out must be 8-bit without levels or warp, not one with them"),
+        (postprocess, {"out": image(bits=16)}, "out must be 8-bit without levels, not one with them"),
         (postprocess, {"state": 4104}, "state must be aligned to 16 bytes, not at 4104"),
         (update_range, {"state": 0}, "state must be a range state, not 0"),
         (update_range, {"fused": 0}, "fused must be an address that is a multiple of 4, not 0"),
@@ -128,6 +145,7 @@ def test_the_range_state_grows_with_the_thumbnail() -> None:
     "call",
     [
         preprocess,
+        lambda: preprocess(a=image(height=9), warp=warp()),
         postprocess,
         update_range,
         reset_range,

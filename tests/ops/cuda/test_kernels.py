@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +12,7 @@ from refusion import ranges
 from refusion.ops import reference
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 # Around pieces of 8 pixels, tiles of 32x8 and of 256, and blocks.
 SIZES = [
@@ -40,7 +40,6 @@ class Picture:
     gap_bytes: int = 0
     offset_bytes: int = 0
     levels: tuple[float, float] = (0.0, 255.0)
-    warp: np.ndarray | None = None
     kept: list[Any] = field(default_factory=list)
 
     def on(self, engine: Any) -> Any:
@@ -59,34 +58,15 @@ class Picture:
             bits=8 * self.pixels.itemsize,
             row_bytes=laid_out.shape[1],
             levels=self.levels,
-            warp=None if self.warp is None else [float(number) for number in self.warp.reshape(-1)],
         )
 
     @property
     def scaled(self) -> np.ndarray:
-        """The pixels on the 8-bit scale, float64, before the warp."""
+        """The pixels on the 8-bit scale, float64."""
         if self.pixels.dtype == np.uint8 and self.levels == (0.0, 255.0):
             return self.pixels.astype(np.float64)
         low, high = self.levels
         return np.clip((self.pixels.astype(np.float64) - low) * 255 / (high - low), 0, 255)
-
-    def seen(self, size: tuple[int, int]) -> np.ndarray:
-        """The pixels as the output shows them: float64, on the 8-bit scale, sampled without rounding."""
-        return self.scaled if self.warp is None else sampled(self.scaled, self.warp, size)
-
-
-def sampled(image: np.ndarray, warp: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear samples at the places of a homography, the border repeated, in float64."""
-    y, x = np.mgrid[: size[0], : size[1]].astype(np.float64)
-    u, v, w = np.tensordot(warp, np.stack((x, y, np.ones_like(x))), 1)
-    u, v = np.clip(u / w, 0, image.shape[1] - 1), np.clip(v / w, 0, image.shape[0] - 1)
-    x0, y0 = np.floor(u).astype(int), np.floor(v).astype(int)
-    x1, y1 = np.minimum(x0 + 1, image.shape[1] - 1), np.minimum(y0 + 1, image.shape[0] - 1)
-    shape = size + (1,) * (image.ndim - 2)
-    right, down = (u - x0).reshape(shape), (v - y0).reshape(shape)
-    top = image[y0, x0] * (1 - right) + image[y0, x1] * right
-    bottom = image[y1, x0] * (1 - right) + image[y1, x1] * right
-    return top * (1 - down) + bottom * down
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -120,9 +100,15 @@ def sources(size: tuple[int, int], seed: int = 0) -> list[Picture]:
     ]
 
 
-def preprocessed(engine: Any, a: Picture, b: Picture, size: tuple[int, int], half: bool) -> np.ndarray:
+def preprocessed(
+    engine: Any, a: Picture, b: Picture, size: tuple[int, int], half: bool, warp: Warp | None = None
+) -> np.ndarray:
     out = engine.memory(np.full((2, *size), np.nan, np.float16 if half else np.float32))
-    engine.cuda_preprocess(a.on(engine), b.on(engine), out.pointer, *size, half=half, stream=0)
+    call = {"half": half, "stream": 0}
+    if warp is not None:
+        nodes = engine.memory(warp.nodes)
+        call["warp"] = engine.CudaWarp(nodes.pointer, warp.fade_box)
+    engine.cuda_preprocess(a.on(engine), b.on(engine), out.pointer, *size, **call)
     return out.read()
 
 
@@ -133,7 +119,7 @@ def test_preprocess_equals_the_definition(engine: Any, size: tuple[int, int], ha
     for a, b in zip(everything, reversed(everything), strict=True):
         planes = preprocessed(engine, a, b, size, half)
         for plane, source in zip(planes, (a, b), strict=True):
-            expected = luma(source.seen(size)) / 255
+            expected = luma(source.scaled) / 255
             # 2^-11 is half a step of FP16 next to 1.
             np.testing.assert_allclose(plane, expected, rtol=0, atol=2**-11 if half else 1e-6)
 
@@ -153,55 +139,73 @@ def test_preprocess_of_8_bit_images_has_the_bits_of_the_native_code(
         )
 
 
-def homography(size: tuple[int, int], source: tuple[int, int]) -> np.ndarray:
-    """A registration as of two cameras side by side: scale, small rotation, perspective, parts outside."""
+def registration(size: tuple[int, int], source: tuple[int, int]) -> Warp:
+    """As of two cameras side by side: scale, small rotation, perspective, parts outside, a hole."""
     scale_x, scale_y = source[1] / size[1], source[0] / size[0]
-    return np.array(
-        [[scale_x * 1.1, 0.05, -3.3], [-0.04, scale_y * 0.95, 2.7], [3e-5, -2e-5, 1.0]], np.float32
-    ).astype(np.float64)
+    matrix = np.array([[scale_x * 1.1, 0.05, -3.3], [-0.04, scale_y * 0.95, 2.7], [3e-5, -2e-5, 1.0]])
+    even = Warp.of_homography(matrix, size=size[::-1], source_size=source[::-1])
+    nodes = even.nodes.copy()
+    nodes[nodes.shape[0] // 3, nodes.shape[1] // 2] = np.nan
+    return Warp(nodes, even.size, even.source_size)
+
+
+WARPED_SIZES = pytest.mark.parametrize(
+    ("size", "source"),
+    [
+        ((48, 65), (31, 40)),
+        ((120, 160), (240, 320)),
+        ((7, 9), (1, 1)),
+        ((1, 1), (5, 4)),
+        ((33, 8), (6, 50)),
+        ((1, 640), (40, 30)),
+    ],
+)
 
 
 @HALF
 @pytest.mark.parametrize("channels", [(), (3,)], ids=["gray", "bgr"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize(
-    ("size", "source"), [((48, 65), (31, 40)), ((120, 160), (240, 320)), ((7, 9), (1, 1))]
-)
-def test_warps_equal_bilinear_samples(
-    engine: Any, size: tuple[int, int], source: tuple[int, int], dtype: Any, channels: Any, half: bool
+@WARPED_SIZES
+def test_warps_equal_the_definition(
+    engine: Any, size: tuple[int, int], source: tuple[int, int], channels: Any, half: bool
 ) -> None:
     random = np.random.default_rng(1)
-    pixels = random.integers(0, np.iinfo(dtype).max + 1, (*source, *channels), dtype)
-    levels = (0.0, 255.0) if dtype == np.uint8 else (5000.0, 60000.0)
-    warped = Picture(pixels, warp=homography(size, source), levels=levels)
-    plain = Picture(random.integers(0, 256, size, np.uint8))
-    for a, b in ((warped, plain), (plain, warped)):
-        planes = preprocessed(engine, a, b, size, half)
-        for plane, picture in zip(planes, (a, b), strict=True):
-            # Places are computed in float32; noise has steps of a whole gray level per 1/255 px.
-            np.testing.assert_allclose(plane, luma(picture.seen(size)) / 255, rtol=0, atol=1e-3)
+    warp = registration(size, source)
+    a = Picture(random.integers(0, 256, (*source, *channels), np.uint8), gap_bytes=3, offset_bytes=1)
+    for other in ((), (3,)):
+        b = Picture(random.integers(0, 256, (*size, *other), np.uint8))
+        expected = np.empty((2, *size), np.float32)
+        reference.preprocess(a.pixels, b.pixels, expected, warp)
+        planes = preprocessed(engine, a, b, size, half, warp)
+        np.testing.assert_allclose(planes, expected, rtol=0, atol=2**-11 if half else 2e-6)
 
 
-def test_warps_equal_opencv(engine: Any) -> None:
-    size = (120, 160)
-    noise = np.random.default_rng(2).integers(0, 256, (90, 130), np.uint8)
-    smooth = cv2.GaussianBlur(noise, (0, 0), 3)
-    warp = homography(size, smooth.shape)
-    picture = Picture(smooth, warp=warp)
-    plane = preprocessed(engine, picture, Picture(np.zeros(size, np.uint8)), size, half=False)[0]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    expected = cv2.warpPerspective(smooth, warp, size[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    # OpenCV rounds places to 1/32 px and results to gray levels.
-    assert np.abs(plane * 255 - expected).max() <= 1.5
+@WARPED_SIZES
+def test_raw_thermal_is_warped_on_the_8_bit_scale(
+    engine: Any, size: tuple[int, int], source: tuple[int, int]
+) -> None:
+    random = np.random.default_rng(2)
+    raw = random.integers(0, 2**16, source, np.uint16)
+    warp, levels = registration(size, source), (5000.0, 60000.0)
+    b = Picture(random.integers(0, 2**16, size, np.uint16), levels=(0.0, 65535.0))
+    found = preprocessed(engine, Picture(raw, levels=levels), b, size, False, warp)
+    # The definition takes whole gray levels only: shares are seen at two that differ by the most.
+    zero, one = Picture(np.zeros(source, np.uint8)), Picture(np.full(source, 255, np.uint8))
+    share = np.subtract(*(preprocessed(engine, a, b, size, False, warp)[0] for a in (one, zero)))
+    places = warp.places_of(np.arange(size[1]), np.arange(size[0])).astype(np.float64)
+    shown = sampled(Picture(raw, levels=levels).scaled, np.nan_to_num(places)) / 255
+    expected = b.scaled / 255 * (1 - share) + shown * share
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=1e-4)
 
 
-def test_a_warp_into_infinity_stays_inside(engine: Any) -> None:
-    pixels = np.random.default_rng(3).integers(0, 256, (20, 30), np.uint8)
-    horizon = np.array([[1, 0, 0], [0, 1, 0], [-1 / 16, 0, 1]], np.float64)
-    picture = Picture(pixels, warp=horizon)
-    plane = preprocessed(engine, picture, Picture(pixels), (20, 30), half=False)[0]
-    assert plane[:, 16] == pytest.approx(pixels[0, 0] / 255)  # the denominator is zero there
-    assert np.isin(np.round(plane[:, 29] * 255), pixels).all()
+def sampled(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Bilinear samples with the border repeated, in float64."""
+    height, width = image.shape
+    u, v = np.clip(places[..., 0], 0, width - 1), np.clip(places[..., 1], 0, height - 1)
+    x0, y0 = np.floor(u).astype(int), np.floor(v).astype(int)
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    above = image[y0, x0] + (u - x0) * (image[y0, x1] - image[y0, x0])
+    below = image[y1, x0] + (u - x0) * (image[y1, x1] - image[y1, x0])
+    return above + (v - y0) * (below - above)
 
 
 def finished(
@@ -280,16 +284,15 @@ def test_postprocess_has_the_bits_of_the_native_code(
 
 
 @pytest.mark.parametrize("chroma", [Chroma.A, Chroma.BOTH])
-def test_postprocess_takes_colour_through_warp_and_levels(engine: Any, chroma: Chroma) -> None:
+def test_postprocess_takes_colour_through_levels(engine: Any, chroma: Chroma) -> None:
     size = (45, 67)
     random = np.random.default_rng(5)
-    raw = random.integers(0, 2**16, (30, 50, 3), np.uint16)
-    a = Picture(raw, levels=(1000.0, 64000.0), warp=homography(size, (30, 50)))
+    a = Picture(random.integers(0, 2**16, (*size, 3), np.uint16), levels=(1000.0, 64000.0))
     b = Picture(random.integers(0, 256, (*size, 3), np.uint8))
     fused = random.uniform(0, 1, size).astype(np.float32)
     picture = finished(engine, fused, a, b, chroma, 0)
     expected = np.empty((*size, 3), np.uint8)
-    seen = np.round(a.seen(size)).astype(np.uint8)
+    seen = np.round(a.scaled).astype(np.uint8)
     reference.postprocess(fused, seen, b.pixels, chroma, 0.0, 1.0, expected)
     # The definition takes whole gray levels: half a level, times 1.773 of Cb to blue and the like.
     assert np.abs(picture.astype(int) - expected).max() <= 2
