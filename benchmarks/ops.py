@@ -2,8 +2,9 @@
 
     python -m refusion.benchmarks.ops [--json FILE] [--repeats N] [--threads N]
 
-Both write into arrays made before. The two take turns on every repeat, so that whatever else the machine
-does falls on both.
+Pre-processing through a warp is timed against OpenCV's remap, whose map is made before and so not timed,
+followed by pre-processing without. Everything is written into arrays made before. What is compared takes
+turns on every repeat, so that whatever else the machine does falls on both.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 from refusion.benchmarks.measurement import machine, median_ms, print_facts, write_report
 from refusion.ops import reference
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 SIZES = ((480, 640), (1080, 1920))
+INFRARED_SIZES = ((120, 160), (512, 640))
 RANGE = (0.05, 0.95)
 
 
@@ -39,6 +42,22 @@ class Timing:
     def ratio(self) -> float:
         """How many times faster the native code is."""
         return self.numpy_ms / self.native_ms
+
+
+@dataclass(frozen=True)
+class WarpTiming:
+    """Pre-processing of gray infrared of one size and colour of another; times are medians."""
+
+    height_px: int
+    width_px: int
+    infrared_height_px: int
+    infrared_width_px: int
+    plain_ms: float
+    """C++ without a warp, of infrared that has the size already."""
+    remap_ms: float
+    """OpenCV's remap, then C++ without a warp."""
+    warped_ms: float
+    """C++ through the warp."""
 
 
 def operations(height_px: int, width_px: int) -> dict[str, Callable[[ModuleType], None]]:
@@ -78,6 +97,63 @@ def measure(native: ModuleType, repeats: int) -> list[Timing]:
     return timings
 
 
+def registration(size_px: tuple[int, int], infrared_px: tuple[int, int]) -> Warp:
+    """Return a warp as of two cameras side by side: turned by half a degree, a border outside of infrared."""
+    (height, width), (infrared_height, infrared_width) = size_px, infrared_px
+    scale = 1.1 * min(infrared_height / height, infrared_width / width)
+    turn = np.deg2rad(0.5)
+    cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
+    x = (infrared_width - cosine * width + sine * height) / 2
+    y = (infrared_height - sine * width - cosine * height) / 2
+    matrix = np.array([[cosine, -sine, x], [sine, cosine, y], [0.0, 0.0, 1.0]])
+    return Warp.of_homography(matrix, size=(width, height), source_size=(infrared_width, infrared_height))
+
+
+def measure_warps(native: ModuleType, repeats: int) -> list[WarpTiming]:
+    """Time pre-processing through warps on every size."""
+    random = np.random.default_rng(0)
+    timings = []
+    for size_px in SIZES:
+        for infrared_px in INFRARED_SIZES:
+            warp = registration(size_px, infrared_px)
+            infrared = random.integers(0, 256, infrared_px, np.uint8)
+            colour = random.integers(0, 256, (*size_px, 3), np.uint8)
+            out, remapped = np.empty((2, *size_px), np.float32), np.empty(size_px, np.uint8)
+            # Floats: what remap of OpenCV 5 is fastest with, by half.
+            places = warp.places_of(np.arange(size_px[1]), np.arange(size_px[0]))
+
+            def plain() -> None:
+                native.preprocess(remapped, colour, out)  # noqa: B023
+
+            def with_remap() -> None:
+                cv2.remap(infrared, places, None, cv2.INTER_LINEAR, dst=remapped)  # type: ignore[call-overload]  # noqa: B023
+                plain()
+
+            def through_warp() -> None:
+                native.preprocess(infrared, colour, out, warp)  # noqa: B023
+
+            times = median_ms([plain, with_remap, through_warp], repeats)
+            timings.append(WarpTiming(*size_px, *infrared_px, *times))
+    return timings
+
+
+def warp_table(timings: Sequence[WarpTiming]) -> str:
+    """Return the timings as a Markdown table."""
+    lines = [
+        "| size | infrared | pre without a warp | cv2.remap, then pre | pre through the warp | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for t in timings:
+        cells = (
+            f"{t.width_px}x{t.height_px}",
+            f"{t.infrared_width_px}x{t.infrared_height_px}",
+            *(f"{ms:.2f} ms" for ms in (t.plain_ms, t.remap_ms, t.warped_ms)),
+            f"{t.remap_ms / t.warped_ms:.1f}x",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def table(timings: Sequence[Timing]) -> str:
     """Return the timings as a Markdown table."""
     lines = ["| size | operation | NumPy/OpenCV p50 | C++ p50 | ratio |", "|---|---|---|---|---|"]
@@ -108,10 +184,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cv2.setNumThreads(options.threads)
     facts = {**machine(), "native_threads": _C.thread_count(), "native_build": _C.build_info()}
     keep_freed_memory()
-    timings = measure(native, options.repeats)
+    timings, warps = measure(native, options.repeats), measure_warps(native, options.repeats)
     print_facts(facts)
-    print(table(timings))
-    write_report(options.json, facts, repeats=options.repeats, timings=[asdict(t) for t in timings])
+    print(f"{table(timings)}\n\n{warp_table(warps)}")
+    write_report(
+        options.json,
+        facts,
+        repeats=options.repeats,
+        timings=[asdict(t) for t in timings],
+        warps=[asdict(t) for t in warps],
+    )
 
 
 if __name__ == "__main__":

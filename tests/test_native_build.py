@@ -46,6 +46,9 @@ def said(call):
         return str(error)
 print(json.dumps([_C.build_info()["cuda"], _C.cuda_devices(), *map(said, (
     lambda: _C.cuda_preprocess(image, image, 4096, 4, 6, half=True, stream=0),
+    lambda: _C.cuda_preprocess(
+        image, image, 4096, 4, 6, half=True, stream=0, warp=_C.CudaWarp(4096, (0.0, 0.0, 5.0, 3.0))
+    ),
     lambda: _C.cuda_postprocess(4096, image, image, _C.Chroma.A, 0, image, half=True, stream=0),
     lambda: _C.cuda_range_state_bytes(4, 6),
     lambda: _C.cuda_reset_range(4096, 4, 6, stream=0),
@@ -70,7 +73,7 @@ def test_auto_builds_without_cuda_and_every_call_says_so(broken: dict[str, str],
     assert asked.returncode == 0, asked.stderr
     version, devices, *messages = json.loads(asked.stdout)
     assert (version, devices) == ("", [[], "compiled without CUDA"])
-    assert len(messages) == 7
+    assert len(messages) == 8
     assert set(messages) == {
         "refusion was compiled without CUDA; install the CUDA toolkit (nvcc must be on PATH) and build it "
         "again with REFUSION_CUDA=on"

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from refusion.benchmarks.measurement import machine
+from refusion.warp import Warp
 
 SIZES = ((480, 640), (720, 1280), (1080, 1920), (2160, 3840))
 GOAL = 0.70
@@ -30,6 +31,8 @@ RING_MIB = 512
 FEWEST_CALLS = 8
 MOST_CALLS = 512
 WARM_UP = 10
+REGISTRATION = np.array([[1.01, 0.02, -3.0], [-0.02, 0.99, 4.0], [1e-6, -2e-6, 1.0]])
+"""Homography from the output to a warped source of the same size."""
 
 Call = Callable[[int], None]
 """Enqueues one call on a stream."""
@@ -75,13 +78,14 @@ class Operations:
         self._size, self._half = (height, width), half
         self._value_bytes = 2 if half else 4
         self._dtype = torch.float16 if half else torch.float32
+        self._warp = Warp.of_homography(REGISTRATION, size=(width, height), source_size=(width, height))
 
     def moved_bytes(self) -> dict[str, int]:
         """Return the bytes that each operation reads and writes, by name."""
         pixels, value = self._size[0] * self._size[1], self._value_bytes
         return {
             "pre, gray + BGR": pixels * (1 + 3 + 2 * value),
-            "pre, warped gray + BGR": pixels * (1 + 3 + 2 * value),
+            "pre, warped gray + BGR": pixels * (1 + 3 + 2 * value) + self._warp.nodes.nbytes,
             "range": pixels * value,
             "post, colour of b": pixels * (value + 3 + 3),
             "post, colour of both": pixels * (value + 6 + 3),
@@ -94,18 +98,21 @@ class Operations:
     def _bytes(self, channels: int) -> Any:
         return self._torch.randint(256, (*self._size, channels), dtype=self._torch.uint8, device="cuda")
 
-    def _image(self, tensor: Any, warp: Sequence[float] | None = None) -> Any:
-        return self._native.CudaImage(tensor.data_ptr(), *tensor.shape, warp=warp)
+    def _image(self, tensor: Any) -> Any:
+        return self._native.CudaImage(tensor.data_ptr(), *tensor.shape)
 
     def _pre(self, name: str) -> Call:
         a, b = self._bytes(1), self._bytes(3)
         out = self._torch.empty((2, *self._size), dtype=self._dtype, device="cuda")
-        warp = [1.01, 0.02, -3.0, -0.02, 0.99, 4.0, 1e-6, -2e-6, 1.0] if "warped" in name else None
-        images = self._image(a, warp), self._image(b)
+        images = self._image(a), self._image(b)
+        nodes = self._torch.tensor(self._warp.nodes, device="cuda")
+        warp = self._native.CudaWarp(nodes.data_ptr(), self._warp.fade_box) if "warped" in name else None
 
-        def call(stream: int, _kept: object = (a, b, out)) -> None:
+        def call(stream: int, _kept: object = (a, b, out, nodes)) -> None:
             pointer = out.data_ptr()
-            self._native.cuda_preprocess(*images, pointer, *self._size, half=self._half, stream=stream)
+            self._native.cuda_preprocess(
+                *images, pointer, *self._size, half=self._half, stream=stream, warp=warp
+            )
 
         return call
 

@@ -10,8 +10,10 @@ import numpy as np
 from refusion import ops
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
+from refusion.warp import Warp
 
 ROUNDS = 40
+INFRARED_SIZE = (160, 120)
 FRAMES = 12
 """Of a stream whose range is followed."""
 
@@ -53,9 +55,11 @@ def differences(native: Any) -> list[Difference]:
     for size in _sizes(random):
         gray = random.integers(0, 256, size, np.uint8)
         colour, other = random.integers(0, 256, (2, *size, 3), np.uint8)
+        infrared = random.integers(0, 256, INFRARED_SIZE[::-1], np.uint8)
         fused = random.uniform(-0.05, 1.05, size).astype(np.float32)
         for name, levels in (
-            *_pre(native, gray, colour),
+            *_pre(native, gray, colour, None),
+            *_pre(native, infrared, colour, _registration(size, random)),
             *_post(native, fused, gray, colour, Chroma.B),
             *_post(native, fused, colour, other, Chroma.BOTH),
             *_post(native, fused, gray, gray, Chroma.NONE),
@@ -66,15 +70,30 @@ def differences(native: Any) -> list[Difference]:
     return [Difference(name, levels, 1.0) for name, levels in worst.items()]
 
 
-def _pre(native: Any, gray: np.ndarray, colour: np.ndarray) -> Iterator[tuple[str, float]]:
+def _registration(size: tuple[int, int], random: np.random.Generator) -> Warp:
+    """Return a warp to infrared as of two cameras side by side."""
+    height, width = size
+    matrix = np.diag([INFRARED_SIZE[0] / width, INFRARED_SIZE[1] / height, 1.0])
+    matrix[:2, :2] += random.normal(0, 0.02, (2, 2))
+    matrix[:2, 2] = random.uniform(-20, 20, 2)
+    return Warp.of_homography(matrix, size=(width, height), source_size=INFRARED_SIZE)
+
+
+def _pre(native: Any, a: np.ndarray, b: np.ndarray, warp: Warp | None) -> Iterator[tuple[str, float]]:
     import torch
 
-    expected = ops.preprocess(gray, colour)
-    a, b = _on_device(gray), _on_device(colour)
-    for half, name in ((False, "pre, FP32"), (True, "pre, FP16")):
-        out = torch.empty((2, *gray.shape), dtype=torch.float16 if half else torch.float32, device="cuda")
-        images = (_image(native, a), _image(native, b))
-        native.cuda_preprocess(*images, out.data_ptr(), *gray.shape, half=half, stream=0)
+    size = b.shape[:2]
+    expected = ops.preprocess(a, b, warp=warp)
+    sources = _on_device(a), _on_device(b)
+    through = None
+    if warp is not None:
+        nodes = torch.tensor(warp.nodes, device="cuda")
+        through = native.CudaWarp(nodes.data_ptr(), warp.fade_box)
+    for half in (False, True):
+        out = torch.empty((2, *size), dtype=torch.float16 if half else torch.float32, device="cuda")
+        images = (_image(native, source) for source in sources)
+        native.cuda_preprocess(*images, out.data_ptr(), *size, half=half, stream=0, warp=through)
+        name = f"pre{', warped' if warp is not None else ''}, {'FP16' if half else 'FP32'}"
         yield name, float(np.abs(out.float().cpu().numpy() - expected).max()) * 255
 
 

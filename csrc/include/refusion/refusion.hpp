@@ -9,6 +9,8 @@
 //   enqueue
 //           DeviceBuffer, PinnedBuffer, OwnedStream, Event, CudaGraph  owners of what CUDA gives out
 //
+// Cameras that do not see alike: `Warp` (warp.hpp) maps the second source to the first inside of preprocess.
+//
 // Errors of the caller are std::invalid_argument, those of CUDA are CudaError. A library that was compiled
 // without CUDA has all functions; those of CUDA then throw CudaError.
 //
