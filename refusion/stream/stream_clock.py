@@ -30,7 +30,7 @@ class StreamClock:
         # (end of the bucket, smallest distance in it); the window slides bucket by bucket.
         self._buckets: deque[tuple[int, int]] = deque()
         self._last_ns: int | None = None
-        self._last_presented_ns: int | None = None
+        self._last_frame_ns: int | None = None
         self._intervals: deque[int] = deque(maxlen=_INTERVALS)
 
     def observe(self, presented_ns: int, arrival_ns: int) -> None:
@@ -51,15 +51,20 @@ class StreamClock:
         else:
             self._buckets.append((arrival_ns + _BUCKET_NS, distance_ns))
 
-    def time_ns(self, presented_ns: int) -> int:
+    def time_ns(self, presented_ns: int | None, arrival_ns: int) -> int:
         """Return the monotonic time of a frame; always later than the one before.
 
-        At least one packet must have been observed.
+        Args:
+            presented_ns: Its presentation time; None where it has none: then it is taken to be new.
+            arrival_ns: time.monotonic_ns() of its arrival.
         """
-        if self._last_presented_ns is not None:
-            self._intervals.append(presented_ns - self._last_presented_ns)
-        self._last_presented_ns = presented_ns
-        time_ns = presented_ns + self._distance_ns()
+        frame_ns = arrival_ns if presented_ns is None else presented_ns
+        if self._last_frame_ns is not None:
+            self._intervals.append(frame_ns - self._last_frame_ns)
+        self._last_frame_ns = frame_ns
+        time_ns = arrival_ns
+        if presented_ns is not None and self._buckets:
+            time_ns = presented_ns + self._distance_ns()
         if self._last_ns is not None:
             time_ns = max(time_ns, self._last_ns + 1)
         self._last_ns = time_ns

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from refusion.errors import InputError
 from refusion.files import IMAGE_SUFFIXES
+from refusion.stream.sources import gstreamer
 from refusion.stream.sources.addresses import camera_number, scheme_of, without_password
+from refusion.stream.sources.camera import Camera
 from refusion.stream.sources.folder import ImageFolder
 from refusion.stream.sources.interface import Reader, Source, SourceLostError, SourceOptions, TimedImage
 from refusion.stream.sources.network import SCHEMES, NetworkStream
@@ -24,7 +26,9 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
     """Return the source that an address names. It is not opened yet.
 
     Args:
-        uri: Path of a video or of a folder of images, or `synthetic:...`.
+        uri: Path of a video or of a folder of images; a camera, `0` or `/dev/video0`; a network stream,
+            `rtsp://user:password@host/path`, `http://`, `udp://` or `tcp://`; `gst:PIPELINE`; or
+            `synthetic:?width=640&height=480&rate=25`.
         options: What the address does not say.
         scene: For a synthetic source: the scene that it shares with another.
 
@@ -36,12 +40,17 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
     scheme = scheme_of(uri)
     if scheme == "synthetic":
         return SyntheticView(scene or SharedScene(uri), is_infrared=options.prefers_raw)
+    if scheme == gstreamer.SCHEME:
+        return gstreamer.GStreamerPipeline(uri)
     if scheme in SCHEMES:
         return NetworkStream(uri, rtsp_transport=options.rtsp_transport)
     path = Path(uri)
     if path.is_dir():
         return ImageFolder(path, rate_hz=options.rate_hz)
-    if camera_number(uri) is not None or (scheme is not None and not path.exists()):
+    number = camera_number(uri)
+    if number is not None:
+        return Camera(number, options)
+    if scheme is not None and not path.exists():
         raise InputError(f"'{without_password(uri)}' is no source that is known; give {_KINDS}")
     if path.suffix.lower() in IMAGE_SUFFIXES and path.exists():
         raise InputError(f"{path} is one image; give its folder, or fuse two images with: refusion fuse")

@@ -25,7 +25,7 @@ def refusal(error: Exception, uri: str) -> InputError | SourceLostError:
         return InputError(f"{uri} is not there: the server is, but has no such stream (404)")
     if isinstance(error, av.HTTPClientError):
         return InputError(f"{uri} refuses the request ({reason})")
-    if isinstance(error, av.ProtocolNotFoundError | av.DemuxerNotFoundError | av.ArgumentError | ValueError):
+    if isinstance(error, av.ProtocolNotFoundError | av.DemuxerNotFoundError | av.ArgumentError):
         return InputError(f"{uri} is no address that can be opened ({reason})")
     if isinstance(error, av.ExitError):
         return SourceLostError("no answer in time")
