@@ -71,6 +71,7 @@ setup(
     package_dir={"refusion": "refusion", **MAPPED},
     package_data={
         "refusion": ["py.typed", "*.pyi"],
+        "refusion.stream.web": ["static/*"],
         "refusion.training.configurations": ["*.yaml"],
         "refusion.weights": ["*.safetensors", "*.onnx", "*.json"],
     },

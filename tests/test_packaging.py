@@ -18,6 +18,7 @@ MAPPED = {"refusion": "refusion", "export": "refusion/export", "training": "refu
 MAPPED["benchmarks"] = "refusion/benchmarks"
 NOT_SOURCE = (".*", "build", "dist", "out", "runs", "engines", "__pycache__", "*.egg-info", "*.so")
 OPTIONAL = {"torch", "onnx", "onnxsim", "tensorrt", "tensorrt_rtx", "pycuda", "yaml", "tensorboard"}
+OPTIONAL |= {"aiohttp", "aiortc"}
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -107,6 +108,10 @@ def test_wheel_holds_native_module_types_weights_and_licence(wheel: Path, source
         *weights,
         "refusion/weights/__init__.py",
     }
+    pages = source / "refusion" / "stream" / "web" / "static"
+    static = {path.relative_to(source).as_posix() for path in pages.iterdir()}
+    assert "refusion/stream/web/static/index.html" in static
+    assert static <= names
     schedules = {name for name in names if name.endswith(".yaml")}
     assert schedules == {
         f"refusion/training/configurations/{task}.yaml" for task in ("ivif", "meif", "mfif", "mif", "paper")
