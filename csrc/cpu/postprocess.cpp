@@ -25,8 +25,8 @@ kernels::Stretch stretch_of(float low, float high, float shoulder) {
         throw std::invalid_argument("the range must be low < high, both finite, not (" + std::to_string(low) +
                                     ", " + std::to_string(high) + ")");
     }
-    if (!(shoulder >= 0.0f && shoulder < 127.5f)) {
-        throw std::invalid_argument("the shoulder must have 0 to 127 gray levels, not " +
+    if (!(shoulder == 0.0f || (shoulder >= 1.0f && shoulder <= 127.0f))) {
+        throw std::invalid_argument("the shoulder must have 1 to 127 gray levels, or 0 for none, not " +
                                     std::to_string(shoulder));
     }
     return kernels::stretch_between(low, high, shoulder);

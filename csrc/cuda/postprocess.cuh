@@ -62,7 +62,8 @@ PictureJob<Value> picture_job(const Value* fused, const CudaImage& a, const Cuda
 }
 
 REFUSION_INLINE Stretch stretch_of(const RangeHeader* range) {
-    return range != nullptr && range->is_usable ? range->stretch : Stretch{0.0f, 255.0f, 0.0f, 0.0f};
+    return range != nullptr && range->is_usable ? range->stretch
+                                                : Stretch{0.0f, 255.0f, 0.0f, 0.0f, 255.0f, 0.0f};
 }
 
 // The low byte of the result is the value, clipped and rounded.

@@ -88,11 +88,11 @@ REFUSION_INLINE void write_luma(const WarpedJob<Value>& job, int block, int thre
     const float across = kernels::share_between(place.u, job.box.left, job.box.right, kPerPixel);
     const float along = kernels::share_between(place.v, job.box.top, job.box.bottom, kPerPixel);
     const float share = across < along ? across : along;
-    // Most pixels need one of the two only.
+    // Most pixels need one of the two only; the other then counts for nothing.
     const float shown = share > 0.0f ? sampled_luma(job.source, place) : 0.0f;
     const float instead = share < 1.0f ? luma_at(job.instead, cell.column, cell.row) : shown;
     store(job.out + static_cast<std::ptrdiff_t>(cell.row) * job.width + cell.column,
-          kernels::between(instead, share > 0.0f ? shown : instead, share) * kernels::kPerLevel);
+          kernels::between(instead, shown, share) * kernels::kPerLevel);
 }
 
 }  // namespace refusion::cuda

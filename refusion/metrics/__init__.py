@@ -2,7 +2,7 @@
 
 from refusion.metrics.folders import PairRecord, evaluate_folders, mean
 from refusion.metrics.registry import METRICS, SEQUENCE_METRICS, Direction, Metric, PairMetric, evaluate
-from refusion.metrics.video import Flicker, compare_flicker, flicker
+from refusion.metrics.video import Flicker, clipped_pixels, compare_flicker, flicker
 
 __all__ = [
     "METRICS",
@@ -12,6 +12,7 @@ __all__ = [
     "Metric",
     "PairMetric",
     "PairRecord",
+    "clipped_pixels",
     "compare_flicker",
     "evaluate",
     "evaluate_folders",

@@ -1,4 +1,4 @@
-"""Flicker: changes of a sequence's overall brightness from frame to frame."""
+"""Steadiness of a sequence: changes of its overall brightness, and what is cut off at the ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion.errors import InputError
-from refusion.frames import Frame
+from refusion.frames import Frame, checked_pair
 from refusion.metrics.planes import gray, gray_planes
 
 
@@ -54,6 +54,29 @@ def compare_flicker(moments: Iterable[tuple[Frame, Frame, Frame]]) -> Flicker:
     levels = [[_level(plane) for plane in gray_planes(*moment)] for moment in moments]
     fused, a, b = _mean_change(levels).tolist()
     return Flicker(fused, a, b)
+
+
+def clipped_pixels(fused: Frame, *references: Frame) -> int:
+    """Count the pixels that are black or white in the fused picture and in none of the references.
+
+    Measured against both sources, this counts what fusion lost at the ends of the scale, be it by the network
+    or by the output range; with the network's unstretched picture as a third reference, by the range alone.
+
+    Args:
+        fused: The picture; of colour, the luma counts.
+        references: Pictures of the same size that may be black or white in the same places: at 0, or at 255.
+
+    Raises:
+        InputError: The pictures differ in size.
+    """
+    plane = gray(fused)
+    black, white = plane == 0, plane == 255
+    for reference in references:
+        _, other = checked_pair(fused, reference)
+        level = gray(other)
+        black &= level != 0
+        white &= level != 255
+    return int(np.count_nonzero(black | white))
 
 
 def _level(plane: NDArray[np.uint8]) -> float:

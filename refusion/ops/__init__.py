@@ -123,8 +123,9 @@ def postprocess(
         chroma: Where the colour comes from; `Chroma.of` chooses by which sources are gray.
         value_range: (low, high), the values of fused that become black and white. None, or low >= high, or a
             bound that is not finite: no stretch, which is (0, 1).
-        shoulder: Gray levels at either end, 0 to 127, that are kept for values in [0, 1] beyond the range:
-            they are compressed, not clipped. No end gets more levels than its values have without stretch.
+        shoulder: Gray levels at either end, 1 to 127, that are kept for values in [0, 1] beyond the range:
+            they are compressed, not clipped, and black or white only if they are so without stretch. No end
+            gets more levels than its values have without stretch. 0: beyond the range all is clipped.
         out: Array to write to; a new one if None. It may be a or b itself, but overlap them no other way.
 
     Returns:
@@ -145,8 +146,8 @@ def postprocess(
         raise InputError(f"fused is {size_text(fused)} but its sources are {size_text(a)}")
     shape = fused.shape if chroma is Chroma.NONE else (*fused.shape, 3)
     checked_out = _checked_out(out, shape, np.dtype(np.uint8))
-    if not 0 <= shoulder <= 127:
-        raise UsageError(f"shoulder must be 0 to 127 gray levels, not {shoulder:g}")
+    if shoulder != 0 and not 1 <= shoulder <= 127:
+        raise UsageError(f"shoulder must be 1 to 127 gray levels, or 0 for none, not {shoulder:g}")
     low, high = _usable_range(value_range)
     _choice().operations.postprocess(fused, a, b, chroma, low, high, checked_out, shoulder)
     return checked_out

@@ -146,33 +146,40 @@ def _bands(image: NDArray[Any]) -> Iterator[slice]:
 
 
 class Stretch(NamedTuple):
-    """Luma of the result: (fused - low) * scale; but not below toe * fused, and not above
-    255 - shoulder * (1 - fused)."""
+    """Luma of the result: (fused - low) * scale; but at least black + toe * fused, and at most
+    white - shoulder * (1 - fused)."""
 
     low: np.float32
     scale: np.float32
+    black: np.float32
     toe: np.float32
+    white: np.float32
     shoulder: np.float32
 
 
 def stretch_between(low: float, high: float, levels: float) -> Stretch:
     """Return the stretch of a range: low < high become black and white.
 
-    With gray levels for the values beyond the range, low and high become so many less. An end has no more
-    levels than its values had before: the middle is stretched, and nothing beside it.
+    With gray levels (1 or more) for the values beyond the range, low and high become so many less. An end has
+    no more levels than its values had before: the middle is stretched, and nothing beside it. What was half a
+    level from an end stays there, so that nothing is rounded to black or white that was not before.
     """
-    zero, one, white = np.float32(0), np.float32(1), np.float32(255)
+    zero, half, one, top = (np.float32(number) for number in (0, 0.5, 1, 255))
     low32, high32, most = np.float32(low), np.float32(high), np.float32(levels)
     if not levels > 0:
-        return Stretch(low32, white / (high32 - low32), zero, zero)
-    toe = max(zero, min(most, white * low32))
-    shoulder = max(zero, min(most, white * (one - high32)))
-    scale = (white - toe - shoulder) / (high32 - low32)
+        return Stretch(low32, top / (high32 - low32), zero, zero, top, zero)
+    below, above = top * low32, top * (one - high32)
+    toe, shoulder = min(most, below), min(most, above)
+    toe_slope = (most - half) / (below - half) if below > most else one
+    shoulder_slope = (most - half) / (above - half) if above > most else one
+    scale = (top - toe - shoulder) / (high32 - low32)
     return Stretch(
-        low32 - toe / scale,
-        scale,
-        toe / low32 if toe > 0 else zero,
-        shoulder / (one - high32) if shoulder > 0 else zero,
+        low=low32 - toe / scale,
+        scale=scale,
+        black=half * (one - toe_slope),
+        toe=top * toe_slope,
+        white=top - half * (one - shoulder_slope),
+        shoulder=top * shoulder_slope,
     )
 
 
@@ -182,9 +189,9 @@ def _stretched(fused: NDArray[np.float32], stretch: Stretch) -> NDArray[np.float
         y = fused - stretch.low
         y *= stretch.scale
         if stretch.toe > 0:
-            np.fmax(y, stretch.toe * fused, out=y)
+            np.fmax(y, stretch.black + stretch.toe * fused, out=y)
         if stretch.shoulder > 0:
-            np.fmin(y, np.float32(255) - stretch.shoulder * (np.float32(1) - fused), out=y)
+            np.fmin(y, stretch.white - stretch.shoulder * (np.float32(1) - fused), out=y)
     np.fmax(y, np.float32(0), out=y)
     np.minimum(y, np.float32(255), out=y)
     return y

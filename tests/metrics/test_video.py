@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from refusion.errors import InputError
-from refusion.metrics import SEQUENCE_METRICS, Direction, Flicker, compare_flicker, flicker
+from refusion.metrics import (
+    SEQUENCE_METRICS,
+    Direction,
+    Flicker,
+    clipped_pixels,
+    compare_flicker,
+    flicker,
+)
 
 
 def sequence(*levels: int) -> list[np.ndarray]:
@@ -62,6 +69,22 @@ def test_frames_of_one_moment_must_have_one_size() -> None:
     small, large = np.zeros((4, 4), np.uint8), np.zeros((8, 4), np.uint8)
     with pytest.raises(InputError, match="the fused image is 4x8, its sources are 4x4"):
         compare_flicker([(large, small, small), (large, small, small)])
+
+
+def test_clipped_pixels_are_those_at_an_end_where_no_reference_is() -> None:
+    fused = np.array([[0, 0, 255, 255, 1, 254]], np.uint8)
+    a = np.array([[0, 9, 255, 9, 0, 255]], np.uint8)
+    b = np.array([[7, 255, 7, 0, 7, 7]], np.uint8)  # the other end excuses nothing
+    assert clipped_pixels(fused) == 4
+    assert clipped_pixels(fused, a) == 2
+    assert clipped_pixels(fused, a, b) == 2
+    assert clipped_pixels(fused, a, b, fused) == 0
+    assert clipped_pixels(np.repeat(fused[..., np.newaxis], 3, axis=2), a, b) == 2
+
+
+def test_clipped_pixels_needs_pictures_of_one_size() -> None:
+    with pytest.raises(InputError, match="differ in size: a is 4x4, b is 4x8"):
+        clipped_pixels(np.zeros((4, 4), np.uint8), np.zeros((8, 4), np.uint8))
 
 
 def test_registry_says_that_excess_is_bad() -> None:

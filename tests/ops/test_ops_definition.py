@@ -76,10 +76,9 @@ def test_a_shoulder_compresses_what_is_beyond_the_range():
 
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), (0.0, 0.6), (0.4, 1.0), (0.01, 0.99), (-1.0, 2.0)])
 def test_a_shoulder_gives_no_end_more_levels_than_it_has(value_range):
-    fused = np.linspace(0, 1, 256, dtype=np.float32)[np.newaxis]
-    source = np.zeros((1, 256), np.uint8)
-    plain = ops.postprocess(fused, source, source, chroma=Chroma.NONE)
-    hard = ops.postprocess(fused, source, source, chroma=Chroma.NONE, value_range=value_range)
+    fused = np.linspace(0, 1, 2000, dtype=np.float32)[np.newaxis]
+    source = np.zeros((1, 2000), np.uint8)
+    plain = ops.postprocess(fused, source, source, chroma=Chroma.NONE).astype(int)
     soft = ops.postprocess(
         fused, source, source, chroma=Chroma.NONE, value_range=value_range, shoulder=10
     ).astype(int)
@@ -87,10 +86,12 @@ def test_a_shoulder_gives_no_end_more_levels_than_it_has(value_range):
     below, above = fused < low, fused > high
     assert (soft[below] <= plain[below]).all()
     assert (soft[above] >= plain[above]).all()
+    assert (np.diff(soft) >= 0).all()
     if low <= 0 and high >= 1:
-        np.testing.assert_array_equal(soft, hard)
-    else:
-        assert (np.diff(soft) >= 0).all()
+        np.testing.assert_array_equal(soft, plain)
+    # Nothing is black or white that was not.
+    assert not ((soft == 0) & (plain != 0)).any()
+    assert not ((soft == 255) & (plain != 255)).any()
 
 
 @pytest.mark.parametrize(

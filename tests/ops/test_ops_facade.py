@@ -104,6 +104,11 @@ def read_only(array: np.ndarray) -> np.ndarray:
             "out is read-only",
         ),
         (
+            lambda: ops.postprocess(PLANE, GRAY, GRAY, chroma=Chroma.NONE, shoulder=0.5),
+            UsageError,
+            "shoulder must be 1 to 127 gray levels, or 0 for none, not 0.5",
+        ),
+        (
             lambda: ops.value_range(PLANE[:0]),
             InputError,
             r"fused must be float32 \(H, W\), not float32 \(0, 6\)",

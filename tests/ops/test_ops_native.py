@@ -308,6 +308,8 @@ def test_what_is_warped_keeps_its_channels_and_the_output_its_size():
         ({"high": 0.0}, r"the range must be low < high, both finite, not \(0.000000, 0.000000\)"),
         ({"high": float("inf")}, r"the range must be low < high, both finite, not \(0.000000, inf\)"),
         ({"low": float("nan")}, r"the range must be low < high, both finite, not \(nan, 1.000000\)"),
+        ({"shoulder": 0.5}, "the shoulder must have 1 to 127 gray levels, or 0 for none, not 0.500000"),
+        ({"shoulder": float("nan")}, "the shoulder must have 1 to 127 gray levels, or 0 for none, not nan"),
     ],
 )
 def test_postprocess_refuses_what_does_not_fit(changed, message):

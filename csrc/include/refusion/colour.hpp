@@ -20,28 +20,36 @@ constexpr float kMergeEpsilon = 1e-4f;
 // and leaves the integer in the low bits.
 constexpr float kOneApart = 12582912.0f;  // 1.5 * 2^23
 
-// Luma of the result: (fused - low) * scale, in 0..255; but not below a line from 0 at 0 of slope `toe`, and
-// not above one to 255 at 1 of slope `shoulder`.
+// Luma of the result: (fused - low) * scale; but at least black + toe * fused, and at most
+// white - shoulder * (1 - fused).
 struct Stretch {
     float low;
     float scale;
+    float black = 0.0f;
     float toe = 0.0f;
+    float white = 255.0f;
     float shoulder = 0.0f;
 };
 
-// Of the values low < high, which become black and white; or, with `levels` gray levels for the values beyond
-// either, become so many less. An end has no more levels than its values had before: the middle is stretched,
-// and nothing beside it.
+// Of the values low < high, which become black and white; or, with `levels` (1 or more) for the values
+// beyond either, become so many gray levels less. An end has no more levels than its values had before: the
+// middle is stretched, and nothing beside it. What was half a level from an end stays there, so that nothing
+// is rounded to black or white that was not before.
 REFUSION_INLINE Stretch stretch_between(float low, float high, float levels) {
     if (!(levels > 0.0f)) {
         return {low, 255.0f / (high - low)};
     }
     const float below = 255.0f * low, above = 255.0f * (1.0f - high);
-    const float toe = below < levels ? (below > 0.0f ? below : 0.0f) : levels;
-    const float shoulder = above < levels ? (above > 0.0f ? above : 0.0f) : levels;
+    const float toe = below > levels ? levels : below, shoulder = above > levels ? levels : above;
+    const float toe_slope = below > levels ? (levels - 0.5f) / (below - 0.5f) : 1.0f;
+    const float shoulder_slope = above > levels ? (levels - 0.5f) / (above - 0.5f) : 1.0f;
     const float scale = (255.0f - toe - shoulder) / (high - low);
-    return {low - toe / scale, scale, toe > 0.0f ? toe / low : 0.0f,
-            shoulder > 0.0f ? shoulder / (1.0f - high) : 0.0f};
+    return {low - toe / scale,
+            scale,
+            0.5f * (1.0f - toe_slope),
+            255.0f * toe_slope,
+            255.0f - 0.5f * (1.0f - shoulder_slope),
+            255.0f * shoulder_slope};
 }
 
 // Three channels, or the two offsets from neutral chroma, in 0..255.
@@ -82,7 +90,8 @@ REFUSION_INLINE Chrominance merged(Chrominance a, Chrominance b) {
 // A bound that is no number, as infinite values give, does not bind.
 REFUSION_INLINE float stretched(float fused, Stretch stretch) {
     float y = (fused - stretch.low) * stretch.scale;
-    const float least = stretch.toe * fused, most = 255.0f - stretch.shoulder * (1.0f - fused);
+    const float least = stretch.black + stretch.toe * fused;
+    const float most = stretch.white - stretch.shoulder * (1.0f - fused);
     y = y < least ? least : y;
     y = y > most ? most : y;
     return clip(y);

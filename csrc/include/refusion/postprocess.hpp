@@ -8,7 +8,7 @@
 namespace refusion {
 
 // Writes the finished picture: luma (fused - low) / (high - low), clipped, with that chroma; NaN is black.
-// With a shoulder, values in [0, 1] that are beyond low or high share so many gray levels at either end.
+// With a shoulder of 1 to 127, values in [0, 1] beyond low or high share so many gray levels at either end.
 // `out` has one channel for Chroma::kNone, else three (BGR). It may be a or b itself, but overlap them no
 // other way. Throws std::invalid_argument if sizes or channels do not fit, or if low < high does not hold
 // for two finite numbers.

@@ -13,7 +13,7 @@ from refusion.stream.sources.opencv_reader import OpenCvReader, as_frame
 
 SCHEME = "gst"
 _SINK = "appsink drop=true max-buffers=1 sync=false"
-_OPEN_TIMEOUT_MS, _READ_TIMEOUT_MS = 3000, 1000
+_TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 3000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000]
 
 
 class GStreamerPipeline:
@@ -41,15 +41,13 @@ class GStreamerPipeline:
                 f"{self.uri} needs an OpenCV with GStreamer, and this one ({cv2.__version__}) has none: "
                 "use your system's (Debian: python3-opencv; Jetson's own), or give an rtsp:// address"
             )
-        timeouts = [
-            *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _OPEN_TIMEOUT_MS),
-            *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, _READ_TIMEOUT_MS),
-        ]
-        capture = cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER, timeouts)
-        if not capture.isOpened():
+        # OpenCV 4.6 and older refuse to open with timeouts. There a pipeline that stalls is not noticed.
+        for timeouts in (_TIMEOUTS, []):
+            capture = cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER, timeouts)
+            if capture.isOpened():
+                return OpenCvReader(capture, stop, image_of=as_frame)
             capture.release()
-            raise SourceLostError("the pipeline does not start; try it with gst-launch-1.0")
-        return OpenCvReader(capture, stop, image_of=as_frame)
+        raise SourceLostError("the pipeline does not start; try it with gst-launch-1.0")
 
 
 def has_gstreamer() -> bool:

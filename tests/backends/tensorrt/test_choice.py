@@ -26,6 +26,7 @@ from refusion.backends.tensorrt.shapes import ShapeProfile
 from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of, sidecar_text
 from refusion.backends.tensorrt.signing import sign
 from refusion.tasks import Task
+from refusion.warp import Warp
 from refusion.weights import shipped_weights
 
 from .fake_cuda import FakeGpu
@@ -162,6 +163,20 @@ def test_each_size_gets_its_engine(shelve: Shelve) -> None:
         fuser(A, B)
         fuser(A[:16, :16], B[:16, :16])
         assert {"large.plan", "small.plan"} <= set(re.findall(r"\w+\.plan", fuser.description))
+
+
+def test_through_a_warp_the_engine_is_that_of_the_output(shelve: Shelve) -> None:
+    shelve("source", profile=ShapeProfile.fixed(1, 12, 16))
+    shelve("output")
+    warp = Warp.of(lambda pixels: pixels / 3, size=SHAPE[::-1], source_size=(16, 12))
+    small = np.ascontiguousarray(A[:12, :16])
+    with (
+        Fuser("ivif", backend="tensorrt") as fuser,
+        Fuser("ivif", device="cpu", threads=1) as reference,
+    ):
+        np.testing.assert_array_equal(fuser(small, B, warp=warp), reference(small, B, warp=warp))
+        np.testing.assert_array_equal(fuser.luma(small, B, warp=warp), reference.luma(small, B, warp=warp))
+        assert re.findall(r"\w+\.plan", fuser.description) == ["output.plan"]
 
 
 def test_more_pairs_than_the_engine_takes_at_a_time(shelve: Shelve) -> None:

@@ -63,6 +63,13 @@ def test_warps_sizes_and_pairs_without_a_warp_take_turns(rig: Rig, executor: Ten
     compare(rig, executor, [*again, *plain, *again, *big, *again, *moving(4, LARGE), *again])
 
 
+def test_a_warp_that_other_frames_overwrote_is_sent_again(rig: Rig, executor: TensorRTExecutor) -> None:
+    warp = turned(5.0, SMALL, (128, 96))
+    wide: list[Triple] = [(gray(12, 16), colour(96, 128), warp) for _ in range(2)]
+    plain: list[Triple] = [(gray(), colour(), None) for _ in range(2)]
+    compare(rig, executor, [*wide, *plain, *wide])
+
+
 def test_a_batch_through_one_warp(rig: Rig, executor: TensorRTExecutor) -> None:
     warp = turned(5.0)
     pairs = [(gray(12, 16), colour() if index % 2 else gray()) for index in range(7)]

@@ -315,8 +315,8 @@ def sequence(size: tuple[int, int], dtype: Any) -> list[np.ndarray]:
 def state_range(state: Any) -> reference.Stretch | None:
     """The stretch as post-processing takes it, None where it leaves values as they are."""
     raw = state.read()
-    stretch = reference.Stretch(*raw[16:32].view(np.float32))
-    return stretch if raw[32:36].view(np.uint32)[0] else None
+    stretch = reference.Stretch(*raw[16:40].view(np.float32))
+    return stretch if raw[40:44].view(np.uint32)[0] else None
 
 
 @HALF

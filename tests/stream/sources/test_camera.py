@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -151,6 +155,72 @@ def test_no_such_camera(tmp_path: Path, present: tuple[str, ...], message: str) 
 def test_addresses_of_cameras(address: str) -> None:
     with pytest.raises(InputError, match="there is no camera /dev/video97"):
         open_source(address, SourceOptions()).open(threading.Event())
+
+
+READ = """
+import sys, threading, time
+from pathlib import Path
+from refusion.stream.sources import SourceLostError, SourceOptions
+from refusion.stream.sources.camera import Camera
+
+stop = threading.Event()
+reader = Camera(0, SourceOptions(prefers_raw=True), devices=Path(sys.argv[1])).open(stop)
+if sys.argv[2] == "stop":
+    threading.Timer(1.5, stop.set).start()
+try:
+    for _ in range(8):
+        timed = reader.read()
+        if timed is None:
+            print("stopped")
+            break
+        age_ms = (time.monotonic_ns() - timed.time_ns) / 1e6
+        image = timed.image
+        print(image.dtype, image.shape, int(image.flat[-1]) - int(image.flat[0]), age_ms < 1000)
+except SourceLostError as error:
+    print(error)
+reader.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A camera that answers as a V4L2 driver does, whatever asks it."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("needs Linux and a C compiler")
+    library = tmp_path_factory.mktemp("driver") / "v4l2_camera.so"
+    source = Path(__file__).parents[2] / "fakes" / "v4l2_camera.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    return library
+
+
+@pytest.mark.parametrize(
+    ("environment", "stop", "expected"),
+    [
+        ({}, "", ["uint16 (48, 64) 3071 True"] * 8),
+        ({"FAKE_CAMERA": "yuyv"}, "", ["uint8 (48, 64, 3) 0 True"] * 8),
+        ({"FAKE_CAMERA_FRAMES": "4"}, "", ["uint16 (48, 64) 3071 True"] * 3 + ["it gives no more frames"]),
+        (
+            {"FAKE_CAMERA_FRAMES": "4", "FAKE_CAMERA_HANGS": "1"},
+            "stop",
+            ["uint16 (48, 64) 3071 True"] * 3 + ["stopped"],
+        ),
+    ],
+    ids=["Y16", "YUYV", "unplugged", "hangs"],
+)
+def test_opencv_with_a_driver(
+    tmp_path: Path, driver: Path, environment: dict[str, str], stop: str, expected: list[str]
+) -> None:
+    (tmp_path / "video0").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path), stop],
+        env={**os.environ, **environment, "LD_PRELOAD": str(driver)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.splitlines() == expected
 
 
 @pytest.mark.skipif(has_gstreamer(), reason="this OpenCV has GStreamer")
