@@ -32,8 +32,14 @@ class CountHistogram:
         self._below = np.cumsum(living if living.any() else counts)
 
     def quantile(self, share: float) -> float:
-        """Return the count that this share of the pixels does not exceed."""
-        return float(np.searchsorted(self._below, share * self._below[-1]))
+        """Return the count that this share of the pixels, above 0, does not exceed.
+
+        The pixels of a count fill the interval around it: a whole number would jump as noise comes and goes.
+        """
+        pixels = share * self._below[-1]
+        count = int(np.searchsorted(self._below, pixels))
+        before = self._below[count - 1] if count else 0.0
+        return float(count - 0.5 + (pixels - before) / (self._below[count] - before))
 
     def plateau_curve(self, low: float, high: float) -> NDArray[np.float64]:
         """Return the transfer curve of plateau equalisation over the counts from low to high.

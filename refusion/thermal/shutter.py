@@ -6,8 +6,6 @@ import enum
 import statistics
 from collections import deque
 
-LONGEST_S = 5.0
-"""No camera's shutter is closed for longer: what goes on is a scene that stands still."""
 _KEPT_FRAMES = 32
 _LEARNED_FRAMES = 8
 """Before so many frames have shown what is normal, nothing is flagged."""
@@ -23,13 +21,13 @@ _CONTRAST_SHARE = 0.5
 
 
 class Shutter(enum.Enum):
-    """What a frame shows of the shutter."""
+    """What a frame shows of the shutter; the value is for how many seconds at most."""
 
-    open = "open"
-    repeating = "repeating"
-    """Closed: the camera repeats its last frame."""
-    visible = "visible"
-    """Closed, and in the picture: a frame without contrast."""
+    open = float("inf")
+    repeating = 5.0
+    """Closed: the camera repeats its last frame. What goes on for longer is a scene that stands still."""
+    visible = 2.0
+    """Closed, and in the picture: a frame without contrast. What goes on for longer is an even scene."""
 
 
 class ShutterDetector:
@@ -37,7 +35,7 @@ class ShutterDetector:
 
     Two signs count, and only of a camera that has shown otherwise before: frames that repeat where noise used
     to change many pixels, for longer than frames are normally repeated; and a frame whose contrast is gone
-    at once. After 5 seconds either is taken for the scene, until noise and contrast are back.
+    at once. After a few seconds either is taken for the scene, until noise and contrast are learned anew.
     """
 
     def __init__(self) -> None:
@@ -60,7 +58,7 @@ class ShutterDetector:
             self._closed_ns = None
         elif self._closed_ns is None:
             self._closed_ns = time_ns
-        elif time_ns - self._closed_ns > LONGEST_S * 1e9:
+        elif time_ns - self._closed_ns > shutter.value * 1e9:
             self._forget()
             return Shutter.open
         return shutter

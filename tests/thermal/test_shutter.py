@@ -124,8 +124,8 @@ def test_a_covered_lens_is_a_scene_after_seconds(camera: Camera) -> None:
     feed = Feed(camera)
     feed.live(30)
     flags = feed.live(90, np.full((120, 160), 7550.0))
-    assert all(flags[:40])
-    assert not any(flags[50:])
+    assert all(flags[:18])
+    assert not any(flags[20:])
     assert not any(feed.live(20))
 
 
