@@ -12,6 +12,9 @@ _MOST_KEPT = 64
 """Frames a source, whatever the ages: images of fast cameras must not fill the memory."""
 
 
+_LAGS = 15
+
+
 class _Arrival(NamedTuple):
     frame: CapturedFrame
     arrival_ns: int
@@ -25,12 +28,18 @@ class _Side:
         self.kept: deque[_Arrival] = deque()
         self.given: CapturedFrame | None = None
         self.dropped = 0
+        self.lag_ns = 0
+        """From capture to arrival: the median of the latest frames."""
+        self._lags_ns: deque[int] = deque(maxlen=_LAGS)
 
     def add(self, arrival: _Arrival) -> None:
-        if self.kept and arrival.frame.time_ns <= self.kept[-1].frame.time_ns:
+        is_late = self.kept and arrival.frame.time_ns <= self.kept[-1].frame.time_ns
+        if is_late or self.is_given(arrival.frame):
             self.dropped += 1
             return
         self.kept.append(arrival)
+        self._lags_ns.append(arrival.arrival_ns - arrival.frame.time_ns)
+        self.lag_ns = sorted(self._lags_ns)[len(self._lags_ns) // 2]
         if len(self.kept) > _MOST_KEPT:
             self.forget_first()
 
@@ -39,6 +48,10 @@ class _Side:
 
     def forget_before(self, time_ns: int) -> None:
         while self.kept and self.kept[0].frame.time_ns < time_ns:
+            self.forget_first()
+
+    def forget_all(self) -> None:
+        while self.kept:
             self.forget_first()
 
     def is_given(self, frame: CapturedFrame) -> bool:
@@ -54,9 +67,9 @@ class LiveMatcher:
     """Keeps the latest frames of two sources and gives the newest moment that they make.
 
     The faster source leads: each of its frames gives one moment, with the other's nearest frame that has
-    come. A leading frame waits, at most half of its own period, only where the next frame of the other is
-    due in that time and will be nearer. Where the other source is late for good (a positive clock offset),
-    older leading frames are taken, such that what is shown together was seen together.
+    come. Where the other source takes longer from capture to arrival, leading frames wait as long, such that
+    what is shown together was seen together. They wait at most half of their period more, only where the next
+    frame of the other is due in that time and will be nearer.
 
     While the other source gives nothing that fits, moments wait for it at most `max_age`; then, or at once
     if it is known to be lost, the leading source is shown alone. A frame older than `max_age` is never given.
@@ -105,36 +118,37 @@ class LiveMatcher:
         match = self._pair(leads, now_ns)
         if match is not None:
             self._last_pair_ns = now_ns
-        elif self._wake_ns is None:
+        else:
             match = self._alone(leads, now_ns, is_lost)
         if match is not None:
+            self._wake_ns = now_ns
             for side, frame in zip(self._sides, match, strict=True):
                 if frame is not None:
                     side.give(frame)
+                else:
+                    # What came before a source was left out must not bring it back for an instant.
+                    side.forget_all()
         return match
 
     def _pair(self, leads: int, now_ns: int) -> Match | None:
         leading, other = self._sides[leads], self._sides[1 - leads]
         partners = [kept.frame for kept in other.kept]
-        if not partners:
-            return None
-        # Whatever is newer than this will have a nearer partner.
-        ripe_ns = partners[-1].time_ns + round(1.25 * other.period_ns)
-        for kept in reversed(leading.kept):
+        for kept in reversed(leading.kept) if partners else ():
             frame = kept.frame
-            if frame.time_ns > ripe_ns:
-                continue
             if leading.is_given(frame):
                 break
+            ripe_ns = max(kept.arrival_ns, frame.time_ns + other.lag_ns)
+            if now_ns < ripe_ns:
+                self._wake_ns = ripe_ns
+                continue
             partner = nearest_of(partners, frame, self.max_skew_ns)
             if partner is None:
                 continue
             due_ns = other.kept[-1].arrival_ns + other.period_ns
-            missing_ns = abs(partners[-1].time_ns + other.period_ns - frame.time_ns)
-            is_nearer = missing_ns < abs(partner.time_ns - frame.time_ns)
-            until_ns = due_ns + other.period_ns // 8
-            if is_nearer and due_ns <= kept.arrival_ns + leading.period_ns // 2 and now_ns < until_ns:
-                self._wake_ns = until_ns
+            due_skew_ns = abs(partners[-1].time_ns + other.period_ns - frame.time_ns)
+            patient_ns = ripe_ns + leading.period_ns // 2
+            if due_skew_ns < abs(partner.time_ns - frame.time_ns) and max(due_ns, now_ns + 1) <= patient_ns:
+                self._wake_ns = patient_ns
                 return None
             return (frame, partner) if leads == 0 else (partner, frame)
         return None
@@ -148,5 +162,5 @@ class LiveMatcher:
             if is_lost[1 - side] or now_ns >= patient_ns:
                 frame = kept[-1].frame
                 return (frame, None) if side == 0 else (None, frame)
-            self._wake_ns = patient_ns
+            self._wake_ns = min(self._wake_ns or patient_ns, patient_ns)
         return None

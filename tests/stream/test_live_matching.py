@@ -87,7 +87,7 @@ def test_a_camera_that_is_always_late_is_paired_with_what_it_saw() -> None:
     late = camera(0, TWENTYFIVE_HZ, late_ms=200)
     moments, _ = run(late + camera(1, TWENTYFIVE_HZ), (TWENTYFIVE_HZ, TWENTYFIVE_HZ), max_skew_ns=50 * MS)
     assert len(skews_ms(moments)) >= 115
-    assert max(skews_ms(moments)) == pytest.approx(40)
+    assert max(skews_ms(moments)[2:]) == 0
 
 
 def test_a_camera_that_stops_is_left_out_after_the_age_limit_and_paired_again_later() -> None:

@@ -37,6 +37,11 @@ _SCHEME_OPTIONS = {
     "udp": {"overrun_nonfatal": "1", "fifo_size": "50000"},
 }
 
+_HOLDS = {"rtsp": 1, "rtp": 1, "sdp": 1, "mpegts": 2}
+_HELD_CODECS = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video"})
+"""Frames that FFmpeg holds back, by format: it knows that a frame of these codecs is whole only when the next
+one begins; of a transport stream, when the one after that does."""
+
 _TIMELESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "m4v", "mpegvideo", "jpeg_pipe", "image2pipe"})
 """Formats without presentation times; FFmpeg makes up 25 frames a second for them."""
 
@@ -46,7 +51,8 @@ class NetworkStream:
 
     Frames have the times of the stream, mapped to this machine's clock (see StreamClock); formats without
     times have those of arrival. Decoding uses threads within a frame only: threads across frames would
-    hold back as many frames as there are threads.
+    hold back as many frames as there are threads. FFmpeg itself holds back one frame of H.264 over RTSP, and
+    two in a transport stream. The times allow for that, so two cameras of different rates stay together.
     """
 
     is_live = True
@@ -113,6 +119,9 @@ class NetworkReader:
         self._has_times = container.format.name not in _TIMELESS
         self._needs_key = True
         self._clock = StreamClock()
+        is_held = self._stream.codec_context.name in _HELD_CODECS
+        held = _HOLDS.get(container.format.name, 0) if is_held else 0
+        self._given_ns: deque[int] = deque(maxlen=held + 1)
         self._convert = VideoReformatter().reformat
         self._packets: Iterator[av.Packet[av.VideoStream]] = container.demux(self._stream)
         self._decoded: deque[tuple[av.VideoFrame, int]] = deque()
@@ -156,9 +165,11 @@ class NetworkReader:
         arrival_ns = time.monotonic_ns()
         if packet is None or packet.size == 0:
             raise SourceLostError("the server ended the stream")
+        self._given_ns.append(arrival_ns)
         presented_ns = self._presented_ns(packet.pts)
-        if presented_ns is not None:
-            self._clock.observe(presented_ns, arrival_ns)
+        if presented_ns is not None and len(self._given_ns) == self._given_ns.maxlen:
+            # A packet began to arrive when the one before it was given out.
+            self._clock.observe(presented_ns, self._given_ns[0])
         if packet.is_corrupt:
             self._note_damage()
             return

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
+import io
+import itertools
 import shutil
 import socket
 import subprocess
@@ -11,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from rtsp_process import RtspServer, missing_reason
@@ -172,11 +177,41 @@ def test_other_streams(scheme: str, arguments: tuple[str, ...]) -> None:
     assert times_ns[-1] <= time.monotonic_ns()
 
 
+def test_frames_that_ffmpeg_holds_back_have_the_time_at_which_they_were_sent() -> None:
+    """A server sends a transport stream frame by frame, ten a second, and notes when."""
+    written = io.BytesIO()
+    with av.open(written, "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=10, options={"tune": "zerolatency"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(20):
+            picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")
+            container.mux(stream.encode(picture))
+    packets = [written.getvalue()[start : start + 188] for start in range(0, written.tell(), 188)]
+    begins = [n for n, packet in enumerate(packets) if (packet[1] & 0x5F, packet[2]) == (0x41, 0)]
+    sent_ns: list[int] = []
+
+    def serve(listening: socket.socket) -> None:
+        client, _ = listening.accept()
+        with client:
+            client.sendall(b"".join(packets[: begins[0]]))
+            for begin, end in itertools.pairwise([*begins, len(packets)]):
+                sent_ns.append(time.monotonic_ns())
+                client.sendall(b"".join(packets[begin:end]))
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve, args=(listening,), daemon=True)
+        serving.start()
+        with closing(opened(f"tcp://127.0.0.1:{listening.getsockname()[1]}")) as reader:
+            frames = read(reader, 16)
+            assert len(sent_ns) >= 18  # Two were held back.
+        serving.join()
+    late_ms = [(timed.time_ns - sent) / 1e6 for timed, sent in zip(frames, sent_ns, strict=False)]
+    assert np.median(late_ms[8:]) == pytest.approx(0, abs=50)
+
+
 @needs_ffmpeg
 def test_a_recording_over_http_is_no_live_stream(tmp_path: Path) -> None:
-    import functools
-    import http.server
-
     clip(tmp_path / "a.mp4")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
