@@ -204,8 +204,7 @@ def test_frames_that_ffmpeg_holds_back_have_the_time_at_which_they_were_sent() -
         serving.start()
         with closing(opened(f"tcp://127.0.0.1:{listening.getsockname()[1]}")) as reader:
             frames = read(reader, 16)
-            assert len(sent_ns) >= 18  # Two were held back.
-        serving.join()
+            serving.join()
     late_ms = [(timed.time_ns - sent) / 1e6 for timed, sent in zip(frames, sent_ns, strict=False)]
     assert np.median(late_ms[8:]) == pytest.approx(0, abs=50)
 
