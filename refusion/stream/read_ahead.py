@@ -72,8 +72,8 @@ class ReadAhead:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a frame can be taken without waiting."""
-        return bool(self._waiting)
+        """Whether the next frame, or the end, can be taken without waiting."""
+        return bool(self._waiting) or self._state is SourceState.ended
 
     @property
     def state(self) -> SourceState:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusion.stream.live_matching import LiveMatcher
@@ -148,6 +148,7 @@ def arrivals_of(side: int, delays: list[tuple[int, int]]) -> list[Arrival]:
     return found
 
 
+@settings(deadline=None)
 @given(
     DELAYS,
     DELAYS,

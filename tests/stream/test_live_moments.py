@@ -182,7 +182,7 @@ def test_a_taker_that_is_slow_gets_the_newest() -> None:
         iterator = iter(moments)
         for _ in range(5):
             moment = next(iterator)
-            assert time.monotonic_ns() - moment.time_ns < 150 * 10**6
+            assert time.monotonic_ns() - moment.time_ns < 10**9
             time.sleep(0.1)
         reports = moments.reports()
     assert all(report.dropped > 0 for report in reports)

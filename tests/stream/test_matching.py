@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusion.stream.matching import matched
@@ -48,6 +48,7 @@ def test_moments(
 ASCENDING = st.lists(st.integers(0, 3000), max_size=40).map(sorted)
 
 
+@settings(deadline=None)
 @given(ASCENDING, ASCENDING, st.integers(0, 500))
 def test_nothing_is_lost_and_nothing_goes_back(
     leading_ms: list[int], following_ms: list[int], limit_ms: int
@@ -62,6 +63,7 @@ def test_nothing_is_lost_and_nothing_goes_back(
         assert a is None or b is None or abs(a.time_ns - b.time_ns) <= limit_ms * MS
 
 
+@settings(deadline=None)
 @given(ASCENDING, ASCENDING, st.integers(0, 500))
 def test_each_leading_frame_comes_with_the_nearest(
     leading_ms: list[int], following_ms: list[int], limit_ms: int

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refusion.stream.stream_clock import StreamClock
@@ -46,6 +46,7 @@ def test_jitter_of_the_network_is_no_jitter_of_the_times(drift_ppm: float) -> No
     assert np.abs(late_ms).max() < 10
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(-3 * S, 3 * S), st.integers(0, 300 * MS)), min_size=1, max_size=60),
 )

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import av
@@ -177,36 +177,66 @@ def test_other_streams(scheme: str, arguments: tuple[str, ...]) -> None:
     assert times_ns[-1] <= time.monotonic_ns()
 
 
-def test_frames_that_ffmpeg_holds_back_have_the_time_at_which_they_were_sent() -> None:
-    """A server sends a transport stream frame by frame, ten a second, and notes when."""
+def transport_stream(count: int) -> list[bytes]:
+    """Return an MPEG transport stream of noise at 10 Hz, cut where frames begin; its tables come first."""
     written = io.BytesIO()
     with av.open(written, "w", format="mpegts") as container:
-        stream = container.add_stream("libx264", rate=10, options={"tune": "zerolatency"})
+        stream = container.add_stream("libx264", rate=10, options={"tune": "zerolatency", "g": "8"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for _ in range(20):
-            picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")
-            container.mux(stream.encode(picture))
+        for index in range(count):
+            noise = np.random.default_rng(index).integers(0, 255, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="bgr24")))
     packets = [written.getvalue()[start : start + 188] for start in range(0, written.tell(), 188)]
+    # A frame begins in a packet of the first stream (256) that has the start indicator.
     begins = [n for n, packet in enumerate(packets) if (packet[1] & 0x5F, packet[2]) == (0x41, 0)]
-    sent_ns: list[int] = []
+    return [b"".join(packets[begin:end]) for begin, end in itertools.pairwise([0, *begins, len(packets)])]
 
-    def serve(listening: socket.socket) -> None:
+
+@contextmanager
+def sending(chunks: list[bytes], period_s: float) -> Iterator[tuple[str, list[int]]]:
+    """Serve chunks over TCP, one a period; gives the address, and when each was sent."""
+    sent_ns: list[int] = []
+    is_read = threading.Event()
+
+    def serve() -> None:
         client, _ = listening.accept()
-        with client:
-            client.sendall(b"".join(packets[: begins[0]]))
-            for begin, end in itertools.pairwise([*begins, len(packets)]):
+        # The client leaves when it has seen enough.
+        with client, suppress(ConnectionError):
+            for chunk in chunks:
                 sent_ns.append(time.monotonic_ns())
-                client.sendall(b"".join(packets[begin:end]))
-                time.sleep(0.1)
+                client.sendall(chunk)
+                time.sleep(period_s)
+            is_read.wait()
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = threading.Thread(target=serve, args=(listening,), daemon=True)
+        serving = threading.Thread(target=serve, daemon=True)
         serving.start()
-        with closing(opened(f"tcp://127.0.0.1:{listening.getsockname()[1]}")) as reader:
-            frames = read(reader, 16)
+        try:
+            yield f"tcp://127.0.0.1:{listening.getsockname()[1]}", sent_ns
+        finally:
+            is_read.set()
             serving.join()
-    late_ms = [(timed.time_ns - sent) / 1e6 for timed, sent in zip(frames, sent_ns, strict=False)]
+
+
+def test_frames_that_ffmpeg_holds_back_have_the_time_at_which_they_were_sent() -> None:
+    with sending(transport_stream(20), 0.1) as (address, sent_ns), closing(opened(address)) as reader:
+        frames = read(reader, 16)
+    late_ms = [(timed.time_ns - sent) / 1e6 for timed, sent in zip(frames, sent_ns[1:], strict=False)]
     assert np.median(late_ms[8:]) == pytest.approx(0, abs=50)
+
+
+def test_lost_packets_of_a_transport_stream_are_noticed() -> None:
+    chunks = transport_stream(32)
+    whole = chunks[12]
+    chunks[12] = whole[: 188 * 2] + whole[188 * 4 :]
+    with sending(chunks, 0.01) as (address, _), closing(opened(address)) as reader:
+        shown = {round(float(timed.image.mean()), 3) for timed in read(reader, 20)}
+        damaged = reader.damaged
+    with sending(transport_stream(32), 0.01) as (address, _), closing(opened(address)) as reader:
+        expected = {round(float(timed.image.mean()), 3) for timed in read(reader, 26)}
+    assert damaged > 0
+    # Frame 11 was hit; the next key frame is number 16.
+    assert shown < expected
 
 
 @needs_ffmpeg
