@@ -1,7 +1,8 @@
-// Lines over the last two minutes, one for each stage.
+// Lines over the last two minutes, one for each stage; logarithmic, as the network takes a hundred times the rest.
 
 const SPAN_MS = 120_000;
 const COLOURS = 8;
+const LEAST_MS = 0.1;
 
 export class Chart {
   constructor(canvas) {
@@ -39,21 +40,22 @@ export class Chart {
     const soft = style.getPropertyValue("--soft"), line = style.getPropertyValue("--line");
     const left = 34, right = width - 4, top = 8, bottom = height - 18;
     const all = this.points.flatMap(([, values]) => [...values.values()]);
-    const most = rounded(Math.max(1, ...all));
-    const y = (value) => bottom - (value / most) * (bottom - top);
+    const decades = Math.max(2, Math.ceil(Math.log10(Math.max(1, ...all) / LEAST_MS)));
+    const y = (value) => bottom - (Math.log10(Math.max(value, LEAST_MS) / LEAST_MS) / decades) * (bottom - top);
     pen.font = "11px system-ui, sans-serif";
     pen.fillStyle = soft;
     pen.strokeStyle = line;
     pen.lineWidth = 1;
     pen.textAlign = "right";
     pen.textBaseline = "middle";
-    for (const share of [0, 0.5, 1]) {
-      const at = Math.round(y(most * share)) + 0.5;
+    for (let decade = 0; decade <= decades; decade++) {
+      const value = LEAST_MS * 10 ** decade;
+      const at = Math.round(y(value)) + 0.5;
       pen.beginPath();
       pen.moveTo(left, at);
       pen.lineTo(right, at);
       pen.stroke();
-      pen.fillText(String(+(most * share).toPrecision(3)), left - 6, at);
+      pen.fillText(value < 999 ? String(+value.toPrecision(1)) : `${Math.round(value / 1000)} s`, left - 6, at);
     }
     pen.textBaseline = "bottom";
     pen.fillText("now", right, height);
@@ -76,10 +78,4 @@ export class Chart {
       pen.stroke();
     }
   }
-}
-
-// The next of 1, 2, 5, 10, 20 ... above a value.
-function rounded(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
 }

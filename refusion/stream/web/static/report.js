@@ -75,7 +75,7 @@ function figures(status) {
 }
 
 function pair(values) {
-  return values ? [`${digits(values.p50)} ms`, `p99 ${digits(values.p99)} ms`] : ["–", ""];
+  return values ? [duration(values.p50), `p99 ${duration(values.p99)}`] : ["–", ""];
 }
 
 function write(target, [main, small]) {
@@ -113,6 +113,10 @@ function age(seconds) {
   if (seconds < 60) return `${Math.round(seconds)} s ago`;
   if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
   return `${Math.round(seconds / 3600)} h ago`;
+}
+
+function duration(ms) {
+  return ms < 999.5 ? `${digits(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 function digits(ms) {
