@@ -7,7 +7,7 @@ video it makes the brightness pump, so a stream has a range that hardly ever mov
   at its bounds, it stands still. Noise and glints do not reach it.
 - Where they leave the band the bound follows, more quickly outwards than inwards, and never faster than one
   percent of the range a frame: what stays as it is may not seem to change.
-- Meanwhile nothing is clipped: values beyond the range are compressed into a few gray levels.
+- Nothing is clipped: values beyond the range are compressed into a few gray levels, short of black and white.
 - A scene cut, or another size of frames, starts anew.
 """
 

@@ -124,8 +124,8 @@ def postprocess(
         value_range: (low, high), the values of fused that become black and white. None, or low >= high, or a
             bound that is not finite: no stretch, which is (0, 1).
         shoulder: Gray levels at either end, 1 to 127, that are kept for values in [0, 1] beyond the range:
-            they are compressed, not clipped, and black or white only if they are so without stretch. No end
-            gets more levels than its values have without stretch. 0: beyond the range all is clipped.
+            they are compressed, not clipped, and none becomes quite black or white. No end gets more levels
+            than its values have without stretch. 0: beyond the range all is clipped.
         out: Array to write to; a new one if None. It may be a or b itself, but overlap them no other way.
 
     Returns:

@@ -24,6 +24,9 @@ _MERGE_EPSILON = np.float32(1e-4)
 
 _ABRUPT = np.float32(1e30)
 """A share by pixel of depth that makes any depth inside a box a whole."""
+_END = np.float32(0.75)
+"""What a shoulder keeps between values in [0, 1] and black and white, in gray levels: more than half of one,
+so that none is rounded to them."""
 
 _BAND_PIXELS = 64 * 1024
 """Images are worked on in bands of rows of this size: the float copies stay in the cache, and the whole takes
@@ -160,26 +163,24 @@ class Stretch(NamedTuple):
 def stretch_between(low: float, high: float, levels: float) -> Stretch:
     """Return the stretch of a range: low < high become black and white.
 
-    With gray levels (1 or more) for the values beyond the range, low and high become so many less. An end has
-    no more levels than its values had before: the middle is stretched, and nothing beside it. What was half a
-    level from an end stays there, so that nothing is rounded to black or white that was not before.
+    With gray levels (1 or more) for the values beyond the range, low and high become so many less, but no
+    more than they had before: the middle is stretched, and nothing beside it. Then no value in [0, 1] becomes
+    black or white.
     """
-    zero, half, one, top = (np.float32(number) for number in (0, 0.5, 1, 255))
+    zero, one, top = np.float32(0), np.float32(1), np.float32(255)
     low32, high32, most = np.float32(low), np.float32(high), np.float32(levels)
     if not levels > 0:
         return Stretch(low32, top / (high32 - low32), zero, zero, top, zero)
     below, above = top * low32, top * (one - high32)
     toe, shoulder = min(most, below), min(most, above)
-    toe_slope = (most - half) / (below - half) if below > most else one
-    shoulder_slope = (most - half) / (above - half) if above > most else one
     scale = (top - toe - shoulder) / (high32 - low32)
     return Stretch(
         low=low32 - toe / scale,
         scale=scale,
-        black=half * (one - toe_slope),
-        toe=top * toe_slope,
-        white=top - half * (one - shoulder_slope),
-        shoulder=top * shoulder_slope,
+        black=_END,
+        toe=top * (most - _END) / max(most, below),
+        white=top - _END,
+        shoulder=top * (most - _END) / max(most, above),
     )
 
 

@@ -31,25 +31,26 @@ struct Stretch {
     float shoulder = 0.0f;
 };
 
+// What is kept between values in [0, 1] and black and white, in gray levels: more than half of one, so that
+// none is rounded to them.
+constexpr float kEnd = 0.75f;
+
 // Of the values low < high, which become black and white; or, with `levels` (1 or more) for the values
-// beyond either, become so many gray levels less. An end has no more levels than its values had before: the
-// middle is stretched, and nothing beside it. What was half a level from an end stays there, so that nothing
-// is rounded to black or white that was not before.
+// beyond either, become so many gray levels less, but no more than they had before: the middle is stretched,
+// and nothing beside it. Then no value in [0, 1] becomes black or white.
 REFUSION_INLINE Stretch stretch_between(float low, float high, float levels) {
     if (!(levels > 0.0f)) {
         return {low, 255.0f / (high - low)};
     }
     const float below = 255.0f * low, above = 255.0f * (1.0f - high);
     const float toe = below > levels ? levels : below, shoulder = above > levels ? levels : above;
-    const float toe_slope = below > levels ? (levels - 0.5f) / (below - 0.5f) : 1.0f;
-    const float shoulder_slope = above > levels ? (levels - 0.5f) / (above - 0.5f) : 1.0f;
     const float scale = (255.0f - toe - shoulder) / (high - low);
     return {low - toe / scale,
             scale,
-            0.5f * (1.0f - toe_slope),
-            255.0f * toe_slope,
-            255.0f - 0.5f * (1.0f - shoulder_slope),
-            255.0f * shoulder_slope};
+            kEnd,
+            255.0f * (levels - kEnd) / (below > levels ? below : levels),
+            255.0f - kEnd,
+            255.0f * (levels - kEnd) / (above > levels ? above : levels)};
 }
 
 // Three channels, or the two offsets from neutral chroma, in 0..255.
