@@ -144,9 +144,7 @@ class RecordedMoments:
             if start_ns is None:
                 start_ns = now_ns - moment.time_ns
             late_ns = now_ns - (start_ns + moment.time_ns)
-            if late_ns > period_ns and all(
-                side.is_ready or side.state is SourceState.ended for side in self._sides
-            ):
+            if late_ns > period_ns and all(side.is_ready for side in self._sides):
                 for number, frame in enumerate((moment.infrared, moment.visible)):
                     if frame is not None:
                         self._newest_late[number] = frame.index

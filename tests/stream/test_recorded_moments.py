@@ -162,5 +162,5 @@ def test_options_that_do_not_fit(options: dict[str, float], message: str) -> Non
 
 def test_no_thread_is_left_when_the_second_source_fails(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no video"):
-        open_moments("synthetic:", str(tmp_path / "none.mp4"))
+        open_moments("synthetic:?width=32&height=32", str(tmp_path / "none.mp4"))
     assert not [t.name for t in threading.enumerate() if t.name.startswith("refusion-")]

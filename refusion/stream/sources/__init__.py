@@ -7,7 +7,7 @@ from pathlib import Path
 from refusion.errors import InputError
 from refusion.files import IMAGE_SUFFIXES
 from refusion.stream.sources import gstreamer
-from refusion.stream.sources.addresses import camera_number, scheme_of, without_password
+from refusion.stream.sources.addresses import camera_of, scheme_of, without_password
 from refusion.stream.sources.camera import Camera
 from refusion.stream.sources.folder import ImageFolder
 from refusion.stream.sources.interface import Reader, Source, SourceLostError, SourceOptions, TimedImage
@@ -26,7 +26,8 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
     """Return the source that an address names. It is not opened yet.
 
     Args:
-        uri: Path of a video or of a folder of images; a camera, `0` or `/dev/video0`; a network stream,
+        uri: Path of a video or of a folder of images; a camera, `0`, `/dev/video0` or
+            `/dev/video0?format=MJPG&size=1280x720&rate=30`; a network stream,
             `rtsp://user:password@host/path`, `http://`, `udp://` or `tcp://`; `gst:PIPELINE`; or
             `synthetic:?width=640&height=480&rate=25`.
         options: What the address does not say.
@@ -47,9 +48,9 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
     path = Path(uri)
     if path.is_dir():
         return ImageFolder(path, rate_hz=options.rate_hz)
-    number = camera_number(uri)
-    if number is not None:
-        return Camera(number, options)
+    camera = camera_of(uri, options)
+    if camera is not None:
+        return Camera(*camera)
     if scheme is not None and not path.exists():
         raise InputError(f"'{without_password(uri)}' is no source that is known; give {_KINDS}")
     if path.suffix.lower() in IMAGE_SUFFIXES and path.exists():

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from refusion.errors import InputError
+from refusion.stream.sources.interface import SourceOptions
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
-_CAMERA = re.compile(r"(?:/dev/video)?(\d+)")
+_CAMERA = re.compile(r"(?:/dev/video)?(\d+)(?:\?(.*))?")
+_SIZE = re.compile(r"(\d+)x(\d+)")
 # The password runs to the last @: one that holds an @ or a / must not show in part.
 _USER_INFO = re.compile(r"://([^:/@\s]*):\S*@")
 _SECRET_KEYS = "password|passwd|pass|pwd|pw|token|secret|api_?key|auth"
@@ -28,7 +34,33 @@ def scheme_of(address: str) -> str | None:
     return match[1].lower() if match else None
 
 
-def camera_number(address: str) -> int | None:
-    """Return N of "N" and "/dev/videoN", None for other addresses."""
+def camera_of(address: str, options: SourceOptions) -> tuple[int, SourceOptions] | None:
+    """Return the number of the camera that an address names, and the options with what it adds to them.
+
+    Example:
+        >>> number, options = camera_of("/dev/video2?format=MJPG&size=1280x720&rate=30", SourceOptions())
+        >>> number, options.format, options.size, options.rate_hz
+        (2, 'MJPG', (1280, 720), 30.0)
+
+    Returns:
+        None where the address names no camera.
+
+    Raises:
+        InputError: It has an unknown setting, or a value that does not fit.
+    """
     match = _CAMERA.fullmatch(address)
-    return int(match[1]) if match else None
+    if match is None:
+        return None
+    for key, value in parse_qsl(match[2] or "", keep_blank_values=True):
+        if key == "format" and len(value) in (3, 4):
+            options = replace(options, format=value)
+        elif key == "size" and (size := _SIZE.fullmatch(value)) is not None:
+            options = replace(options, size=(int(size[1]), int(size[2])))
+        elif key == "rate" and re.fullmatch(r"\d+(\.\d+)?", value):
+            options = replace(options, rate_hz=float(value))
+        else:
+            raise InputError(
+                f"'{address}': '{key}={value}' is no setting of a camera; "
+                "settings are as in /dev/video0?format=MJPG&size=1280x720&rate=30"
+            )
+    return int(match[1]), options

@@ -81,7 +81,11 @@ class Camera:
         if not device.isOpened():
             device.release()
             raise SourceLostError("another program uses it, or it captures nothing")
-        is_raw = self._options.prefers_raw and self._ask_for_raw(device)
+        try:
+            is_raw = self._ask_for_format(device)
+        except InputError:
+            device.release()
+            raise
         if self._options.size is not None:
             device.set(cv2.CAP_PROP_FRAME_WIDTH, self._options.size[0])
             device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._options.size[1])
@@ -107,13 +111,21 @@ class Camera:
         if not os.access(path, os.R_OK | os.W_OK):
             raise InputError(f"{path} may not be opened: add your user to the group of that file (video)")
 
-    @staticmethod
-    def _ask_for_raw(device: CameraDevice) -> bool:
-        """Return whether the camera gives Y16, as asked."""
-        if not device.set(cv2.CAP_PROP_FOURCC, _Y16) or int(device.get(cv2.CAP_PROP_FOURCC)) != _Y16:
+    def _ask_for_format(self, device: CameraDevice) -> bool:
+        """Return whether the camera gives Y16, as asked.
+
+        Raises:
+            InputError: It does not have the format that was stated.
+        """
+        stated = self._options.format
+        if stated is None and not self._options.prefers_raw:
             return False
-        # Else OpenCV would keep the high bytes alone.
-        return device.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        wanted = _Y16 if stated is None else cv2.VideoWriter.fourcc(*stated.ljust(4))
+        has_it = device.set(cv2.CAP_PROP_FOURCC, wanted) and device.get(cv2.CAP_PROP_FOURCC) == wanted
+        if stated is not None and not has_it:
+            raise InputError(f"{self.uri} does not give {stated}; see v4l2-ctl --list-formats-ext")
+        # Converted, Y16 would lose its low bytes.
+        return has_it and wanted == _Y16 and device.set(cv2.CAP_PROP_CONVERT_RGB, 0)
 
     def _whole_raw(self, device: CameraDevice) -> Callable[[NDArray[Any]], RawFrame]:
         from refusion.thermal.y16 import repaired

@@ -79,7 +79,9 @@ class SourceOptions:
     """Frames a second of image folders, and the rate asked of cameras."""
     size: tuple[int, int] | None = None
     """Width and height asked of cameras, pixels."""
+    format: str | None = None
+    """Pixel format asked of cameras, four characters as V4L2 has them: MJPG, YUYV, Y16."""
     prefers_raw: bool = False
-    """Whether a camera that has 16-bit gray (Y16) is to give it: true for infrared."""
+    """Whether a camera of no stated format is to give 16-bit gray (Y16) if it can: true for infrared."""
     rtsp_transport: str = "tcp"
     """"tcp", which loses no packets, or "udp"."""

@@ -43,7 +43,7 @@ class Device:
         return self.is_open
 
     def set(self, prop: int, value: float, /) -> bool:
-        if prop == cv2.CAP_PROP_FOURCC and not self.has_y16:
+        if prop == cv2.CAP_PROP_FOURCC and value == Y16 and not self.has_y16:
             return False
         self.properties[prop] = value
         return True
@@ -101,6 +101,26 @@ def test_other_cameras_give_colour(tmp_path: Path, has_y16: bool, prefers_raw: b
     assert device.properties[cv2.CAP_PROP_FPS] == 9
 
 
+def test_a_stated_format_is_asked_for(tmp_path: Path) -> None:
+    device = Device(has_y16=True)
+    camera(tmp_path, device, prefers_raw=True, format="MJPG").open(threading.Event())
+    assert device.properties[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
+    assert device.properties[cv2.CAP_PROP_CONVERT_RGB] == 1
+
+
+def test_a_format_that_the_camera_does_not_have(tmp_path: Path) -> None:
+    device = Device()
+    with pytest.raises(InputError, match="video2 does not give Y16; see v4l2-ctl"):
+        camera(tmp_path, device, format="Y16").open(threading.Event())
+    assert device.is_released
+
+
+@pytest.mark.parametrize("setting", ["size=640", "rate=fast", "format=motion", "fps=30"])
+def test_settings_that_no_camera_has(setting: str) -> None:
+    with pytest.raises(InputError, match=f"'{setting}' is no setting of a camera"):
+        open_source(f"/dev/video0?{setting}", SourceOptions())
+
+
 def test_frames_have_the_time_of_the_driver(tmp_path: Path) -> None:
     timed = camera(tmp_path, Device()).open(threading.Event()).read()
     assert timed is not None
@@ -151,7 +171,7 @@ def test_no_such_camera(tmp_path: Path, present: tuple[str, ...], message: str) 
         Camera(7, SourceOptions(), devices=tmp_path).open(threading.Event())
 
 
-@pytest.mark.parametrize("address", ["97", "/dev/video97"])
+@pytest.mark.parametrize("address", ["97", "/dev/video97", "97?format=MJPG&size=1280x720&rate=30"])
 def test_addresses_of_cameras(address: str) -> None:
     with pytest.raises(InputError, match="there is no camera /dev/video97"):
         open_source(address, SourceOptions()).open(threading.Event())
