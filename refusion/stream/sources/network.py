@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "udp", "tcp", "rtp", "srt", "rtmp"})
 
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 3.0, 2.0
+PICTURE_TIMEOUT_S = 20.0
+"""How long packets may come without a picture: longer than from one key frame to the next (x264: 10 s)."""
 _NS = 1_000_000_000
 
 # What is read to learn what the stream holds is decoded afterwards all the same (without fflags nobuffer,
@@ -135,12 +137,16 @@ class NetworkReader:
         """Return the next image; None when told to stop.
 
         Raises:
-            SourceLostError: Nothing came for two seconds, or the connection was closed.
+            SourceLostError: Nothing came for two seconds, or nothing whole for twenty, or the connection was
+                closed.
         """
+        give_up_s = time.monotonic() + PICTURE_TIMEOUT_S
         with stopped_by(self._stop):
             while not self._decoded:
                 if self._stop.is_set():
                     return None
+                if time.monotonic() > give_up_s:
+                    raise SourceLostError(f"no whole picture in {PICTURE_TIMEOUT_S:.0f} s of packets")
                 self._decoded.extend(self._decode_next())
         frame, arrival_ns = self._decoded.popleft()
         image = self._convert(frame, format=array_format(frame.format), src_color_range=frame.color_range)

@@ -21,7 +21,7 @@ import pytest
 from rtsp_process import RtspServer, missing_reason
 
 from refusion.errors import InputError
-from refusion.stream.sources import Reader, SourceLostError, SourceOptions, TimedImage, open_source
+from refusion.stream.sources import Reader, SourceLostError, SourceOptions, TimedImage, network, open_source
 from refusion.stream.video_writer import VideoWriter
 
 FFMPEG = shutil.which("ffmpeg")
@@ -45,9 +45,11 @@ def clip(path: Path, *, size: tuple[int, int] = SIZE, count: int = 25) -> Path:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RtspServer]:
     folder = tmp_path_factory.mktemp("clips")
     small, large = clip(folder / "small.mp4"), clip(folder / "large.mp4", size=(320, 240))
-    mounts = [f"ir={small}", f"whole={small}", f"damaged={small}", f"changing={small},{large}"]
-    arguments = [text for mount in mounts for text in ("--mount", mount)]
-    with RtspServer(*arguments, "--rate", "ir=10", "--damage", "damaged=9") as running:
+    mounts = {name: str(small) for name in ("ir", "whole", "damaged", "broken")}
+    mounts["changing"] = f"{small},{large}"
+    arguments = [text for name, clips in mounts.items() for text in ("--mount", f"{name}={clips}")]
+    damage = ("--damage", "damaged=9", "--damage", "broken=1")
+    with RtspServer(*arguments, "--rate", "ir=10", *damage) as running:
         yield running
 
 
@@ -85,6 +87,17 @@ def test_damaged_frames_are_left_out_to_the_next_key_frame(server: RtspServer) -
     for timed in frames:
         # Smeared frames are 20 levels off in the mean. No decoder notices all damage: what is left is faint.
         assert min(np.abs(timed.image - other).mean() for other in expected) < 5
+
+
+@needs_rtsp_server
+def test_a_stream_without_a_whole_picture_is_given_up(
+    server: RtspServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "PICTURE_TIMEOUT_S", 1.0)
+    with closing(opened(server.url("broken"))) as reader:
+        with pytest.raises(SourceLostError, match="no whole picture in 1 s of packets"):
+            read(reader, 100)
+        assert reader.damaged > 0
 
 
 @needs_rtsp_server
