@@ -106,7 +106,8 @@ class Peer:
             await self._connection.setRemoteDescription(description)
             await asyncio.wait_for(self._connection.setLocalDescription(), _NEGOTIATION_S)
         except Exception as error:  # aiortc raises whatever its parser stumbles over
-            raise InputError(f"the offer cannot be accepted ({type(error).__name__}: {error})") from error
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise InputError(f"the offer cannot be accepted ({reason})") from error
         self._late = asyncio.create_task(self._add_candidates(hidden))
         text = self._connection.localDescription.sdp
         codec = agreed_codec(text)

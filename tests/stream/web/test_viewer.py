@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from moving_stream import SIZE, MovingStream
 
-from refusion.frames import Frame
+from refusion.frames import Frame, FramePair
 from refusion.stream.rendering import View, ViewSettings, render
 from refusion.stream.web import WebServer
 from refusion.thermal import Palette
@@ -341,6 +341,26 @@ def test_server_that_is_gone_is_said_and_found_again(browser: Any, server: WebSe
     assert not page.locator("#notice").is_visible()
     page.close()
     wait_until(lambda: server.channels() == ())
+
+
+def test_page_that_is_early_waits_for_the_first_picture(
+    browser: Any, pairs: list[FramePair], tmp_path: Path
+) -> None:
+    stream = MovingStream(pairs, tmp_path)
+    page = browser.new_page()
+    page.clock.install()
+    with WebServer(stream, port=0) as server:
+        page.goto(server.url)
+        wait_until(lambda: "Waiting for the cameras" in page.locator("#notice").inner_text())
+        wait_until(lambda: server.channels() != ())
+        for _ in range(3):
+            page.clock.fast_forward(5000)
+            page.wait_for_timeout(50)
+        assert not way_of(page)
+        with stream:
+            wait_until(lambda: (way_of(page) or "").startswith("WebRTC"))
+            wait_until(lambda: not page.locator("#notice").is_visible())
+            page.close()
 
 
 def test_stream_that_ended_is_said(open_page: Callable[..., Page], stream: MovingStream) -> None:

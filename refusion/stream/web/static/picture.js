@@ -1,6 +1,6 @@
 // The live picture: WebRTC where it works, else JPEGs over HTTP.
 
-const FIRST_PICTURE_MS = 5000;
+const FIRST_PICTURE_MS = 4000;
 const STALL_MS = 4000;
 const CHECK_MS = 1000;
 
@@ -15,6 +15,7 @@ export class Picture extends EventTarget {
     this.wish = "auto";
     this.hasWebrtc = false;
     this.failures = 0;
+    this.streamFrames = 0; // How many the stream has shown; told from outside.
     this.run = 0;
     image.addEventListener("error", () => {
       if (image.hidden || !this.link.viewer) return;
@@ -79,7 +80,7 @@ export class Picture extends EventTarget {
     }
   }
 
-  // Pictures must come, and go on coming while the stream itself goes on.
+  // Pictures must come once the stream has some, and go on coming while the stream itself goes on.
   #watch(run, connection, codec) {
     let decoded = 0, losses = 0, streamFrames = 0;
     let deadline = performance.now() + FIRST_PICTURE_MS;
@@ -92,7 +93,7 @@ export class Picture extends EventTarget {
         decoded = stats.framesDecoded;
         deadline = now + STALL_MS;
         this.failures = 0;
-      } else if (decoded > 0 && this.streamFrames === streamFrames) {
+      } else if (!this.streamFrames || (decoded > 0 && this.streamFrames === streamFrames)) {
         deadline = now + STALL_MS;
       } else if (now > deadline) {
         this.#failed();
@@ -116,7 +117,8 @@ export class Picture extends EventTarget {
   }
 
   #failed() {
-    this.failures++;
+    // What never showed a picture hardly will; what broke off may come back.
+    this.failures += this.video.hidden ? 2 : 1;
     this.#next();
   }
 }
