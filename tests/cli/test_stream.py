@@ -196,7 +196,8 @@ def test_port_that_is_taken(cli: Command) -> None:
     with taken:
         outcome = cli("stream", "--ir", SHORT, "--visible", SHORT, "--serve", f"127.0.0.1:{port}")
     assert outcome.status == 1
-    assert f"127.0.0.1:{port}" in outcome.err.splitlines()[-1]
+    (line,) = outcome.error_lines
+    assert f"port {port} of 127.0.0.1 is taken by another program" in line
 
 
 def test_disk_that_fills_up_ends_the_stream_and_keeps_the_file(tmp_path: Path) -> None:
