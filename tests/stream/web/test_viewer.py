@@ -314,10 +314,12 @@ def test_end_of_the_stream_and_a_new_one(browser: Any, stream: MovingStream) -> 
     server.close()
     wait_until(lambda: "The stream has ended" in page.locator("#notice").inner_text())
     assert page.locator("#state").inner_text().endswith("Ended")
+    wait_until(lambda: page.evaluate("document.getElementById('controls').inert"))
     assert threads_of_servers() == []
     with WebServer(stream, port=port) as again:
         wait_until(lambda: again.channels() != (), seconds=15)
         wait_until(lambda: not page.locator("#notice").is_visible())
+        assert not page.evaluate("document.getElementById('controls').inert")
         page.close()
 
 

@@ -40,6 +40,13 @@ function setState(name, text) {
   if (byId("state").textContent !== text) byId("state").textContent = text;
 }
 
+// Without a server nothing can be asked for, and what was known is old.
+function setLinked(isLinked) {
+  for (const id of ["controls", "alignment"]) byId(id).inert = !isLinked;
+  document.body.classList.toggle("stale", !isLinked);
+  if (!isLinked) byId("recording").hidden = true;
+}
+
 // Choices are sent one after the other, the newest last; those in between are left out.
 let isSending = false, isStale = false;
 async function sendChoice() {
@@ -126,6 +133,7 @@ function fullscreen() {
 }
 
 link.addEventListener("welcome", ({ detail }) => {
+  setLinked(true);
   offer(detail);
   report.begin(detail.history);
   picture.hasWebrtc = detail.webrtc;
@@ -154,6 +162,7 @@ link.addEventListener("ended", () => {
 });
 
 link.addEventListener("gone", ({ detail: { pause, hasEnded } }) => {
+  setLinked(false);
   picture.stop();
   if (hasEnded) return;
   setState("gone", "Server gone");
