@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol, cast
 import cv2
 import numpy as np
 
-from refusion.errors import BackendError
 from refusion.frames import Frame
 
 if TYPE_CHECKING:
@@ -57,8 +56,15 @@ class Encoder(Protocol):
         """
 
 
+def can_encode(codec: Codec) -> bool:
+    """Tell whether this build of PyAV has the encoder."""
+    import av
+
+    return codec is Codec.jpeg or _OPTIONS[codec][0] in av.codecs_available
+
+
 def encoder_of(codec: Codec) -> Encoder:
-    """Return a new encoder."""
+    """Return a new encoder; `can_encode` says whether there is one."""
     return JpegEncoder() if codec is Codec.jpeg else VideoEncoder(codec)
 
 
@@ -82,11 +88,7 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = None
 
     def encode(self, picture: Frame, pts: int, *, key: bool) -> Encoded | None:
-        """Encode the next picture; see Encoder.
-
-        Raises:
-            BackendError: This build of PyAV has no such encoder.
-        """
+        """Encode the next picture; see Encoder."""
         import av
         from av.video.frame import PictureType
 
@@ -106,12 +108,7 @@ class VideoEncoder:
         import av
 
         name, options = _OPTIONS[self._codec]
-        try:
-            context = cast("av.VideoCodecContext", av.CodecContext.create(name, "w"))
-        except av.codec.codec.UnknownCodecError:
-            raise BackendError(
-                f"this build of PyAV has no encoder {name}; pip install av brings it"
-            ) from None
+        context = cast("av.VideoCodecContext", av.CodecContext.create(name, "w"))
         context.width, context.height = size
         context.pix_fmt = "yuv420p"
         context.time_base = CLOCK
