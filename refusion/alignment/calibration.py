@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -316,6 +316,11 @@ class Calibration:
             ),
             residual_px=None if self.residual_px is None else self.residual_px * float(scale.mean()),
         )
+
+
+def now() -> datetime:
+    """Return the time as calibrations state it: UTC, whole seconds."""
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 def _scaled_crop(crop: Crop, scale: Points) -> Crop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from refusion.cli.calibrate import calibrate
 from refusion.cli.demo import demo
 from refusion.cli.doctor import doctor
 from refusion.cli.evaluate import evaluate
@@ -23,6 +24,7 @@ def application() -> typer.Typer:
     )
     app.command()(fuse)
     app.command()(stream)
+    app.command()(calibrate)
     app.command()(export)
     app.command()(train)
     app.command("eval")(evaluate)

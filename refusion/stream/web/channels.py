@@ -147,8 +147,7 @@ class ChannelPool:
     def leave(self, channel: Channel, take: Take) -> None:
         """Take a viewer out of a channel; one without viewers ends."""
         channel.remove(take)
-        if channel.viewers == 0:
-            del self._channels[channel.settings, channel.codec]
+        if channel.viewers == 0 and self._channels.pop((channel.settings, channel.codec), None) is channel:
             self._stopped = [thread for thread in self._stopped if thread.is_alive()]
             self._stopped.append(channel.stop())
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import cv2
 import numpy as np
 
+from refusion.errors import BackendError
 from refusion.frames import Frame
 
 if TYPE_CHECKING:
@@ -56,15 +57,8 @@ class Encoder(Protocol):
         """
 
 
-def can_encode(codec: Codec) -> bool:
-    """Tell whether this build of PyAV has the encoder."""
-    import av
-
-    return codec is Codec.jpeg or _OPTIONS[codec][0] in av.codecs_available
-
-
 def encoder_of(codec: Codec) -> Encoder:
-    """Return a new encoder; `can_encode` says whether there is one."""
+    """Return a new encoder."""
     return JpegEncoder() if codec is Codec.jpeg else VideoEncoder(codec)
 
 
@@ -88,7 +82,11 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = None
 
     def encode(self, picture: Frame, pts: int, *, key: bool) -> Encoded | None:
-        """Encode the next picture; see Encoder."""
+        """Encode the next picture; see Encoder.
+
+        Raises:
+            BackendError: This build of PyAV has no such encoder.
+        """
         import av
         from av.video.frame import PictureType
 
@@ -108,7 +106,12 @@ class VideoEncoder:
         import av
 
         name, options = _OPTIONS[self._codec]
-        context = cast("av.VideoCodecContext", av.CodecContext.create(name, "w"))
+        try:
+            context = cast("av.VideoCodecContext", av.CodecContext.create(name, "w"))
+        except av.codec.codec.UnknownCodecError:
+            raise BackendError(
+                f"this build of PyAV has no encoder {name}; pip install av brings it"
+            ) from None
         context.width, context.height = size
         context.pix_fmt = "yuv420p"
         context.time_base = CLOCK

@@ -11,10 +11,10 @@ import aiortc
 import av
 from aiortc.sdp import candidate_from_sdp
 
-from refusion.errors import BackendError, InputError
+from refusion.errors import InputError
 from refusion.stream.rendering import ViewSettings
 from refusion.stream.web.channels import ChannelPool, Subscription
-from refusion.stream.web.encoders import CLOCK, Codec, Encoded, can_encode
+from refusion.stream.web.encoders import CLOCK, Codec, Encoded
 
 _LONGEST_QUEUE = 30
 """Pictures; a browser that is further behind begins anew with a key picture."""
@@ -90,20 +90,16 @@ class Peer:
 
         Raises:
             InputError: It is no such offer, or the browser knows neither H.264 nor VP8.
-            BackendError: We can encode neither.
         """
         if len(re.findall(r"^m=", offer, re.MULTILINE)) != 1 or not re.search(
             r"^m=video ", offer, re.MULTILINE
         ):
             raise InputError("the offer must be a session description with exactly one video")
-        ours = [codec for codec in _PREFERRED if can_encode(codec)]
-        if not ours:
-            raise BackendError("this build of PyAV encodes neither H.264 nor VP8: pip install av brings both")
         known = aiortc.RTCRtpSender.getCapabilities("video").codecs
         try:
             transceiver = self._connection.addTransceiver(self._track, direction="sendonly")
             transceiver.setCodecPreferences(
-                [codec for wanted in ours for codec in known if codec.name == wanted.value]
+                [codec for wanted in _PREFERRED for codec in known if codec.name == wanted.value]
             )
             prompt, hidden = without_hidden_candidates(offer)
             description = aiortc.RTCSessionDescription(sdp=prompt, type="offer")

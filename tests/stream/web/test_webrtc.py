@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from moving_stream import SIZE, MovingStream
@@ -102,41 +100,6 @@ def test_offer_that_is_none_gets_one_line(server: WebServer, offer: str, message
     assert message in answer["error"]
     assert "\n" not in answer["error"]
     wait_until(lambda: server.channels() == ())
-
-
-@pytest.mark.parametrize(
-    ("missing", "status", "codec"),
-    [({"libx264"}, 200, "VP8"), ({"libx264", "libvpx"}, 501, None)],
-)
-def test_encoders_that_pyav_lacks_are_not_offered(
-    server: WebServer, monkeypatch: pytest.MonkeyPatch, missing: set[str], status: int, codec: str | None
-) -> None:
-    monkeypatch.setattr(av, "codecs_available", av.codecs_available - missing)
-
-    async def offered() -> tuple[int, dict[str, Any]]:
-        connection = aiortc.RTCPeerConnection(aiortc.RTCConfiguration(iceServers=[]))
-        connection.addTransceiver("video", direction="recvonly")
-        await connection.setLocalDescription()
-        async with viewer_of(server) as (_, ask):
-            answered = await ask("webrtc", {"sdp": connection.localDescription.sdp})
-        await connection.close()
-        return answered
-
-    found, answer = asyncio.run(asyncio.wait_for(offered(), 30))
-    assert (found, answer.get("codec")) == (status, codec)
-    assert codec or answer["error"].startswith("this build of PyAV encodes neither H.264 nor VP8")
-
-
-def test_without_aiortc_there_are_jpegs(stream: MovingStream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "aiortc", None)
-
-    async def offered(server: WebServer) -> tuple[int, dict[str, Any]]:
-        async with viewer_of(server) as (_, ask):
-            return await ask("webrtc", {"sdp": "v=0"})
-
-    with WebServer(stream, port=0) as server:
-        status, answer = asyncio.run(asyncio.wait_for(offered(server), 30))
-        assert (status, answer["error"]) == (501, "WebRTC needs aiortc: pip install 'refusion[web]'")
 
 
 def test_track_that_falls_behind_begins_anew_with_a_key_picture() -> None:
