@@ -32,9 +32,9 @@ _STEPS = 8
 _REACH = 0.08
 """Of the visible width: how far refinement may lead, a step of the search and a half."""
 _MIN_AGREEING, _MIN_SHARE = 6, 0.2
-"""Parts that must agree. Of wrong maps up to 4 did, a tenth; of right ones a quarter and more."""
+"""Parts that must agree, and their share. Measured wrong maps had at most 4, right ones mostly half of all."""
 _MAX_RIVALRY = 0.6
-"""Wrong maps had rivals of 0.8 and more, right ones of up to 0.4."""
+"""Measured wrong maps mostly had rivals of 0.7 and more, right ones of up to 0.5."""
 _MAX_ERROR = 0.01
 """Of the visible width."""
 _ERROR_FACTOR = 3.0
