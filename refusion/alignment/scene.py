@@ -32,7 +32,7 @@ _STEPS = 8
 _REACH = 0.08
 """Of the visible width: how far refinement may lead, a step of the search and a half."""
 _MIN_AGREEING, _MIN_SHARE = 6, 0.2
-"""Parts that must agree, and their share. Measured wrong maps had at most 4, right ones mostly half of all."""
+"""Parts that must agree, and their share. Wrong maps had at most 4, right ones mostly half of all."""
 _MAX_RIVALRY = 0.6
 """Measured wrong maps mostly had rivals of 0.7 and more, right ones of up to 0.5."""
 _MAX_ERROR = 0.01
