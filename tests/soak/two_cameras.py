@@ -3,9 +3,9 @@
     python tests/soak/two_cameras.py --infrared ir.mp4 --visible vis.mp4 --minutes 10 --json soak.json
 
 Two RTSP servers on loopback play a clip each in a loop, `refusion stream --serve` fuses them, and one server
-is killed and started again twice. Watched through /metrics once a second: the state of both cameras, the
-fused frames, the latency; and the memory of the process. Exit status 1 if the camera took more than 5 s to
-come back after its server answered again, or if memory or latency grew.
+is killed and started again twice, while a viewer looks on. Watched through /metrics once a second: the state
+of both cameras, the fused frames, the latency; and the memory of the process. Exit status 1 if the camera took
+more than 5 s to come back after its server answered again, or if memory or latency grew.
 
 Needs GStreamer's RTSP server with its Python binding (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi,
 gstreamer1.0-plugins-good, -bad, -ugly, -libav). Not part of the test suite: it takes its time.
@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -28,8 +29,9 @@ from pathlib import Path
 
 import numpy as np
 
-SERVER = Path(__file__).parents[1] / "fakes" / "rtsp_server.py"
-SYSTEM_PYTHON = "/usr/bin/python3"
+sys.path.insert(0, str(Path(__file__).parents[1] / "fakes"))
+from rtsp_process import RtspServer
+
 RECOVERY_LIMIT_S = 5.0
 WARM_UP_SHARE = 0.15
 """Of the run, not counted for growth: pools and caches fill."""
@@ -70,64 +72,31 @@ class Soak:
     outages: list[Outage] = field(default_factory=list)
 
 
-class Server:
-    """One RTSP server playing one clip in a loop."""
-
-    def __init__(self, name: str, clip: Path) -> None:
-        self.name = name
-        self._clip = clip
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/{self.name}"
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        command = [SYSTEM_PYTHON, str(SERVER), "--port", str(self.port)]
-        self._process = subprocess.Popen([*command, "--mount", f"{self.name}={self._clip}"])
-        deadline = time.monotonic() + 20
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            if time.monotonic() > deadline or self._process.poll() is not None:
-                raise SystemExit(f"the RTSP server for {self.name} does not answer")
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        """Kill it without a farewell."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-
 def main() -> None:
     """Run the soak and judge it."""
     options = _parser().parse_args()
-    servers = Server("ir", options.infrared), Server("visible", options.visible)
     port = free_port()
     soak = Soak()
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        RtspServer("--mount", f"ir={options.infrared}") as infrared,
+        RtspServer("--mount", f"visible={options.visible}") as visible,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         report = Path(folder) / "report.json"
-        for server in servers:
-            server.start()
         stream = subprocess.Popen(
             [
                 *(sys.executable, "-m", "refusion", "stream"),
-                *("--ir", servers[0].url, "--visible", servers[1].url),
+                *("--ir", infrared.url("ir"), "--visible", visible.url("visible")),
                 *("--serve", f"127.0.0.1:{port}", "--report", str(report), *options.stream_options),
             ]
         )
+        threading.Thread(target=_look_on, args=[port], daemon=True).start()
         try:
-            _watch(soak, stream, port, servers[0], options.minutes * 60)
+            _watch(soak, stream, port, infrared, options.minutes * 60)
             stream.send_signal(signal.SIGTERM)
             status = stream.wait(30)
         finally:
             stream.kill()
-            for server in servers:
-                server.kill()
         figures = {**_figures(soak), "exit_status": status, "report": json.loads(report.read_text())}
     if options.json is not None:
         options.json.write_text(
@@ -152,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _watch(soak: Soak, stream: subprocess.Popen[bytes], port: int, dying: Server, seconds: float) -> None:
+def _watch(soak: Soak, stream: subprocess.Popen[bytes], port: int, dying: RtspServer, seconds: float) -> None:
     """Sample once a second; kill the server at 30 % and 60 % of the time, for 3 % of it (at least 3 s)."""
     started = time.monotonic()
     kills = [0.3 * seconds, 0.6 * seconds]
@@ -180,6 +149,18 @@ def _watch(soak: Soak, stream: subprocess.Popen[bytes], port: int, dying: Server
         if sample is not None and now - (soak.samples[-1].time_s if soak.samples else -1.0) >= 1.0:
             soak.samples.append(sample)
         time.sleep(0.1 if waiting else 0.5)
+
+
+def _look_on(port: int) -> None:
+    """Watch the picture as a browser does, until the stream ends."""
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/mjpeg", timeout=60) as pictures:
+                while pictures.read(1 << 16):
+                    pass
+            return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.5)  # it has not started to serve yet
 
 
 def _has_recovered(sample: Sample, fused_before: int) -> bool:
