@@ -4,7 +4,7 @@
 
 Two RTSP servers on loopback play a clip each in a loop, `refusion stream --serve` fuses them, and one server
 is killed and started again twice, while a viewer looks on. Watched through /metrics once a second: the state
-of both cameras, the fused frames, the latency; and the memory of the process. Exit status 1 if the camera took
+of both cameras, the fused frames, the latency; and the process's memory. Exit status 1 if the camera took
 more than 5 s to come back after its server answered again, or if memory or latency grew.
 
 Needs GStreamer's RTSP server with its Python binding (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi,
