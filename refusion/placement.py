@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refusion.backends import create_backend
+from refusion.choices import chosen
 from refusion.errors import BackendError, UsageError
 from refusion.executor import CpuExecutor, Executor
 from refusion.tasks import Task
@@ -41,11 +42,7 @@ class Device(enum.Enum):
         Raises:
             UsageError: There is no such device.
         """
-        try:
-            return cls(name)
-        except ValueError:
-            known = ", ".join(device.value for device in cls)
-            raise UsageError(f"there is no device '{name}'; choose one of {known}") from None
+        return chosen(cls, name, called="device")
 
 
 @dataclass(frozen=True)

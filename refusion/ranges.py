@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion import ops
-from refusion.errors import UsageError
+from refusion.choices import chosen
 
 Range = tuple[float, float]
 
@@ -58,11 +58,7 @@ class RangePolicy(enum.Enum):
         Raises:
             UsageError: There is no such policy.
         """
-        try:
-            return cls(name)
-        except ValueError:
-            known = ", ".join(policy.value for policy in cls)
-            raise UsageError(f"there is no range policy '{name}'; choose one of {known}") from None
+        return chosen(cls, name, called="range policy")
 
 
 class OutputRange:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from refusion.cli.options import ForceOption
+from refusion.cli.options import (
+    ForceOption,
+    InfraredOption,
+    InfraredRateOption,
+    VisibleOption,
+    VisibleRateOption,
+)
 
 if TYPE_CHECKING:
     from refusion.alignment import Calibration
@@ -16,16 +22,8 @@ if TYPE_CHECKING:
 
 
 def calibrate(
-    ir: Annotated[
-        str,
-        typer.Option(
-            "--ir",
-            metavar="SRC",
-            help="Infrared: an image, a folder, a video, a camera (0, /dev/video0), rtsp:// http:// udp://, "
-            "gst:PIPELINE, or synthetic: for both.",
-        ),
-    ],
-    visible: Annotated[str, typer.Option("--visible", metavar="SRC", help="Visible: likewise.")],
+    ir: InfraredOption,
+    visible: VisibleOption,
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file.")] = Path(
         "calibration.yaml"
     ),
@@ -54,14 +52,8 @@ def calibrate(
         typer.Option(min=1, help="Most pairs of frames; default: 6 for scene, 20 for board."),
     ] = None,
     interval_s: Annotated[float, typer.Option(min=0, help="Time between frames taken of cameras.")] = 1.0,
-    ir_rate_hz: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Rate of an infrared folder."),
-    ] = None,
-    visible_rate_hz: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Rate of a visible folder."),
-    ] = None,
+    ir_rate_hz: InfraredRateOption = None,
+    visible_rate_hz: VisibleRateOption = None,
     crop: Annotated[
         bool, typer.Option("--crop/--no-crop", help="Show only the part of visible that infrared covers.")
     ] = True,
@@ -93,7 +85,7 @@ def calibrate(
 ) -> None:
     """Estimate how infrared maps onto visible, and write it to a file for `refusion stream --calibration`.
 
-    The scene itself will do where it has edges that both cameras see; what cannot be trusted is refused. For
+    Each SRC may be a single image, too. The scene itself will do where it has edges that both cameras see; what cannot be trusted is refused. For
     cameras far apart from each other, calibrate at the distance that matters, or give --baseline-m,
     --focal-px and --reference-distance: --distance then moves the plane in which the pictures coincide.
     """

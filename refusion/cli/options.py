@@ -21,3 +21,21 @@ EnginesOption = Annotated[
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Load engines that others built, too: they are machine code.")
 ]
+InfraredOption = Annotated[
+    str,
+    typer.Option(
+        "--ir",
+        metavar="SRC",
+        help="Infrared: a folder, a video, a camera (0, /dev/video0), rtsp:// http:// udp://, "
+        "gst:PIPELINE, or synthetic: for both.",
+    ),
+]
+VisibleOption = Annotated[str, typer.Option("--visible", metavar="SRC", help="Visible: likewise.")]
+InfraredRateOption = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option("--ir-rate-hz", min=0.01, help="Rate of an infrared folder, or asked of a camera."),
+]
+VisibleRateOption = Annotated[
+    Optional[float],  # noqa: UP045
+    typer.Option(min=0.01, help="Rate of a visible folder, or asked of a camera."),
+]

@@ -7,20 +7,22 @@ from typing import Annotated, Optional
 
 import typer
 
-from refusion.cli.options import DeviceOption, EnginesOption, ForceOption, ThreadsOption, TrustOption
+from refusion.cli.options import (
+    DeviceOption,
+    EnginesOption,
+    ForceOption,
+    InfraredOption,
+    InfraredRateOption,
+    ThreadsOption,
+    TrustOption,
+    VisibleOption,
+    VisibleRateOption,
+)
 
 
 def stream(
-    ir: Annotated[
-        str,
-        typer.Option(
-            "--ir",
-            metavar="SRC",
-            help="Infrared: a folder, a video, a camera (0, /dev/video0), rtsp:// http:// udp://, "
-            "gst:PIPELINE, or synthetic: for both.",
-        ),
-    ],
-    visible: Annotated[str, typer.Option("--visible", metavar="SRC", help="Visible: likewise.")],
+    ir: InfraredOption,
+    visible: VisibleOption,
     out: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
         typer.Option("--out", "-o", help="Write the picture: NAME.mp4, or a folder (PNG files)."),
@@ -59,14 +61,8 @@ def stream(
         bool, typer.Option("--realtime", help="Play files as cameras would: at their rate, dropping frames.")
     ] = False,
     loop: Annotated[bool, typer.Option("--loop", help="Begin files again at their end.")] = False,
-    ir_rate_hz: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Rate of an infrared folder, or asked of a camera."),
-    ] = None,
-    visible_rate_hz: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Rate of a visible folder, or asked of a camera."),
-    ] = None,
+    ir_rate_hz: InfraredRateOption = None,
+    visible_rate_hz: VisibleRateOption = None,
     ir_size: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="WIDTHxHEIGHT", help="Size of infrared frames that come flattened (Y16)."),

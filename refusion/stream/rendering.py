@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from refusion.choices import chosen
 from refusion.errors import UsageError
 from refusion.frames import Frame
 from refusion.stream.banners import card, with_banner
@@ -53,14 +54,7 @@ class View(enum.Enum):
         Raises:
             UsageError: There is no such view.
         """
-        if isinstance(name, View):
-            return name
-        try:
-            return cls[name]
-        except KeyError:
-            raise UsageError(
-                f"there is no view '{name}'; choose one of {', '.join(cls.__members__)}"
-            ) from None
+        return chosen(cls, name, called="view")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.errors import UsageError
+from refusion.choices import chosen
 from refusion.frames import Frame
 
 _IRONBOW = (
@@ -47,11 +47,7 @@ class Palette(enum.Enum):
         Raises:
             UsageError: There is no such palette.
         """
-        try:
-            return cls(name)
-        except ValueError:
-            known = ", ".join(palette.value for palette in cls)
-            raise UsageError(f"there is no palette '{name}'; choose one of {known}") from None
+        return chosen(cls, name, called="palette")
 
     @property
     def table(self) -> NDArray[np.uint8]:

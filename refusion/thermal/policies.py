@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from refusion.choices import chosen
 from refusion.errors import UsageError
 
 
@@ -25,11 +26,7 @@ class AgcPolicy(enum.Enum):
         Raises:
             UsageError: There is no such policy.
         """
-        try:
-            return cls(name)
-        except ValueError:
-            known = ", ".join(policy.value for policy in cls)
-            raise UsageError(f"there is no gain control '{name}'; choose one of {known}") from None
+        return chosen(cls, name, called="gain control")
 
 
 @dataclass(frozen=True)
