@@ -85,9 +85,10 @@ def calibrate(
 ) -> None:
     """Estimate how infrared maps onto visible, and write it to a file for `refusion stream --calibration`.
 
-    Each SRC may be a single image, too. The scene itself will do where it has edges that both cameras see; what cannot be trusted is refused. For
-    cameras far apart from each other, calibrate at the distance that matters, or give --baseline-m,
-    --focal-px and --reference-distance: --distance then moves the plane in which the pictures coincide.
+    Each SRC may be a single image, too. The scene itself will do where it has edges that both cameras see;
+    what cannot be trusted is refused. For cameras far apart from each other, calibrate at the distance that
+    matters, or give --baseline-m, --focal-px and --reference-distance: --distance then moves the plane in
+    which the pictures coincide.
     """
     from refusion.alignment import coverage, with_common_view
     from refusion.alignment.collecting import collect_pairs
