@@ -53,6 +53,8 @@ def doctor() -> None:
         add(name, detail)
     for name, detail in _engines(report.gpus[0] if report.gpus else None):
         add(name, detail)
+    for name, detail in _cameras().items():
+        add(name, detail)
     for task in Task:
         try:
             manifest = shipped_weights(task).manifest
@@ -96,6 +98,23 @@ def _gpu_libraries() -> dict[str, str]:
 
         rows["ONNX Runtime providers"] = ", ".join(onnxruntime.get_available_providers())
     return rows
+
+
+def _cameras() -> dict[str, str]:
+    """Return what live streams can use here, by name."""
+    import importlib.util
+    from pathlib import Path
+
+    from refusion.stream.sources.gstreamer import has_gstreamer
+
+    devices = sorted(str(path) for path in Path("/dev").glob("video*"))
+    missing = [name for name in ("aiohttp", "aiortc") if importlib.util.find_spec(name) is None]
+    advice = f"{' and '.join(missing)} not installed: pip install 'refusion[web]'"
+    return {
+        "cameras": ", ".join(devices) or "none at /dev/video*; rtsp:// and files work all the same",
+        "gst: pipelines": "OpenCV has GStreamer" if has_gstreamer() else "OpenCV has no GStreamer",
+        "viewer": advice if missing else "WebRTC and motion JPEG",
+    }
 
 
 def _engines(gpu: Gpu | None) -> Iterator[tuple[str, str]]:

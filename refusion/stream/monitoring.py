@@ -70,7 +70,8 @@ class StreamStatus:
     skew: Percentiles | None
     """Of the absolute difference of capture times; None before the first pair."""
     stages: dict[str, Percentiles]
-    """Durations by stage: thermal, pre, network, post, view, encode, ..."""
+    """Durations by stage: arrival (of live sources: from capture until fusing begins), thermal, pre, network,
+    post, view, encode, ..."""
     latency: Percentiles | None
     """From the older frame's capture until the picture is there for viewers and sinks; None before the first,
     and where sources are files."""

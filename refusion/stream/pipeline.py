@@ -228,7 +228,11 @@ class FusionStream:
         moments = iter(self._moments)
         while failure is None and not self._is_enough(len(in_flight)):
             try:
-                in_flight.append(self._fusing.begin(next(moments)))
+                moment = next(moments)
+                if self.is_live:
+                    # What the source and its network took, and what a busy network of ours adds.
+                    self._fuser.clock.add("arrival", (time.monotonic_ns() - moment.time_ns) / 1e9)
+                in_flight.append(self._fusing.begin(moment))
             except StopIteration:
                 break
             except Exception as error:

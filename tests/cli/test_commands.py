@@ -57,6 +57,8 @@ def test_doctor_says_what_is_here(cli: Command) -> None:
         "CUDA devices",
         "pycuda",
         "CPUExecutionProvider",
+        "cameras",
+        "viewer",
         "weights ivif",
         "weights mif",
     ):
