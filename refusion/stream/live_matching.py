@@ -71,14 +71,17 @@ class LiveMatcher:
     what is shown together was seen together. They wait at most half of their period more, only where the next
     frame of the other is due in that time and will be nearer.
 
-    While the other source gives nothing that fits, moments wait for it at most `max_age`; then, or at once
-    if it is known to be lost, the leading source is shown alone. A frame older than `max_age` is never given.
+    If a source is known to be lost, the other one is shown alone at once. If both give frames, but none that
+    fit for `max_age`, the leading source is shown alone, each frame after it has waited for its partner: so
+    they are together again as soon as they fit. How long the taker stays away plays no part in that. A frame
+    older than `max_age` is never given.
     """
 
     def __init__(self, *, max_skew_ns: int, max_age_ns: int, periods_ns: tuple[int, int]) -> None:
         self.max_skew_ns, self.max_age_ns = max_skew_ns, max_age_ns
         self._sides = (_Side(periods_ns[0]), _Side(periods_ns[1]))
-        self._last_pair_ns: int | None = None
+        self._misfit: CapturedFrame | None = None
+        self._misfits_since_ns: int | None = None
         self._wake_ns: int | None = None
 
     @property
@@ -98,8 +101,6 @@ class LiveMatcher:
 
     def offer(self, side: int, frame: CapturedFrame, now_ns: int) -> None:
         """Add a frame of a source. One that is not newer than those before counts as dropped."""
-        if self._last_pair_ns is None:
-            self._last_pair_ns = now_ns
         self._sides[side].forget_before(frame.time_ns - self.max_age_ns)
         self._sides[side].add(_Arrival(frame, now_ns))
 
@@ -117,32 +118,33 @@ class LiveMatcher:
         leads = 0 if self._sides[0].period_ns < 0.9 * self._sides[1].period_ns else 1
         match = self._pair(leads, now_ns)
         if match is not None:
-            self._last_pair_ns = now_ns
+            self._misfits_since_ns = None
         else:
-            match = self._alone(leads, now_ns, is_lost)
+            match = self._without_lost(leads, is_lost) or self._without_partner(leads, now_ns)
         if match is not None:
             self._wake_ns = now_ns
             for side, frame in zip(self._sides, match, strict=True):
                 if frame is not None:
                     side.give(frame)
-                else:
-                    # What came before a source was left out must not bring it back for an instant.
-                    side.forget_all()
         return match
 
     def _pair(self, leads: int, now_ns: int) -> Match | None:
         leading, other = self._sides[leads], self._sides[1 - leads]
         partners = [kept.frame for kept in other.kept]
-        for kept in reversed(leading.kept) if partners else ():
+        # A frame must not grow too old while it waits.
+        lag_ns = min(other.lag_ns, self.max_age_ns * 3 // 4)
+        self._misfit = None
+        for kept in reversed(leading.kept):
             frame = kept.frame
             if leading.is_given(frame):
                 break
-            ripe_ns = max(kept.arrival_ns, frame.time_ns + other.lag_ns)
+            ripe_ns = max(kept.arrival_ns, frame.time_ns + lag_ns)
             if now_ns < ripe_ns:
                 self._wake_ns = ripe_ns
                 continue
             partner = nearest_of(partners, frame, self.max_skew_ns)
             if partner is None:
+                self._misfit = self._misfit or frame
                 continue
             due_ns = other.kept[-1].arrival_ns + other.period_ns
             due_skew_ns = abs(partners[-1].time_ns + other.period_ns - frame.time_ns)
@@ -153,14 +155,26 @@ class LiveMatcher:
             return (frame, partner) if leads == 0 else (partner, frame)
         return None
 
-    def _alone(self, leads: int, now_ns: int, is_lost: tuple[bool, bool]) -> Match | None:
-        patient_ns = (self._last_pair_ns or now_ns) + self.max_age_ns
+    def _without_lost(self, leads: int, is_lost: tuple[bool, bool]) -> Match | None:
         for side in (leads, 1 - leads):
             kept = self._sides[side].kept
-            if not kept or self._sides[side].is_given(kept[-1].frame):
-                continue
-            if is_lost[1 - side] or now_ns >= patient_ns:
-                frame = kept[-1].frame
-                return (frame, None) if side == 0 else (None, frame)
-            self._wake_ns = min(self._wake_ns or patient_ns, patient_ns)
+            if is_lost[1 - side] and kept and not self._sides[side].is_given(kept[-1].frame):
+                # What came before a source was lost must not bring it back for an instant.
+                self._sides[1 - side].forget_all()
+                return _alone(kept[-1].frame, side)
         return None
+
+    def _without_partner(self, leads: int, now_ns: int) -> Match | None:
+        if self._misfit is None:
+            return None
+        if self._misfits_since_ns is None:
+            self._misfits_since_ns = now_ns
+        patient_ns = self._misfits_since_ns + self.max_age_ns
+        if now_ns >= patient_ns:
+            return _alone(self._misfit, leads)
+        self._wake_ns = min(self._wake_ns or patient_ns, patient_ns)
+        return None
+
+
+def _alone(frame: CapturedFrame, side: int) -> Match:
+    return (frame, None) if side == 0 else (None, frame)

@@ -5,7 +5,7 @@
 Two RTSP servers on loopback play a clip each in a loop, `refusion stream --serve` fuses them, and one server
 is killed and started again twice, while a viewer looks on. Watched through /metrics once a second: the state
 of both cameras, the fused frames, the latency; and the process's memory. Exit status 1 if the camera took
-more than 5 s to come back after its server answered again, or if memory or latency grew.
+more than 5 s to come back after its server answered again, if memory or latency grew, or the rate fell.
 
 Needs GStreamer's RTSP server with its Python binding (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi,
 gstreamer1.0-plugins-good, -bad, -ugly, -libav). Not part of the test suite: it takes its time.
@@ -14,6 +14,7 @@ gstreamer1.0-plugins-good, -bad, -ugly, -libav). Not part of the test suite: it 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import signal
 import socket
@@ -37,6 +38,8 @@ WARM_UP_SHARE = 0.15
 """Of the run, not counted for growth: pools and caches fill."""
 MEMORY_LIMIT_MIB_A_MINUTE = 0.5
 LATENCY_GROWTH_LIMIT = 1.25
+RATE_LOSS_LIMIT = 0.7
+"""Least share of the first third's frame rate in the last third."""
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Sample:
 
     time_s: float
     fused: int
+    single: int
     memory_mib: float
     latency_ms: float | None
     states: dict[str, str]
@@ -183,6 +187,7 @@ def _sample(pid: int, port: int, now: float) -> Sample | None:
     return Sample(
         now,
         int(metrics["fused_frames_total"]),
+        int(metrics["single_frames_total"]),
         _memory_mib(pid),
         None if latency is None else 1e3 * latency,
         states,
@@ -224,9 +229,25 @@ def _figures(soak: Soak) -> dict[str, object]:
         "memory_first_mib": round(float(memory[0]), 1),
         "memory_last_mib": round(float(memory[-1]), 1),
         "memory_growth_mib_a_minute": round(float(np.polyfit(minutes, memory, 1)[0]), 3),
+        "fused_a_second_first_third": round(_rate(counted[: len(counted) // 3]), 2),
+        "fused_a_second_last_third": round(_rate(counted[-len(counted) // 3 :]), 2),
+        "single_frames_while_both_were_up": _single_while_up(soak),
         "latency_first_third_ms": round(float(np.median(latency[:third])), 1),
         "latency_last_third_ms": round(float(np.median(latency[-third:])), 1),
     }
+
+
+def _rate(samples: list[Sample]) -> float:
+    return (samples[-1].fused - samples[0].fused) / (samples[-1].time_s - samples[0].time_s)
+
+
+def _single_while_up(soak: Soak) -> int:
+    """Count frames of one camera alone between samples at which both were live."""
+    return sum(
+        after.single - before.single
+        for before, after in itertools.pairwise(soak.samples)
+        if set(before.states.values()) == set(after.states.values()) == {"live"}
+    )
 
 
 def _problems(figures: dict[str, object]) -> list[str]:
@@ -241,6 +262,9 @@ def _problems(figures: dict[str, object]) -> list[str]:
     first, last = float(str(figures["latency_first_third_ms"])), float(str(figures["latency_last_third_ms"]))
     if last > LATENCY_GROWTH_LIMIT * first:
         found.append(f"latency grew from {first} to {last} ms")
+    first, last = (float(str(figures[f"fused_a_second_{third}_third"])) for third in ("first", "last"))
+    if last < RATE_LOSS_LIMIT * first:
+        found.append(f"the frame rate fell from {first} to {last}")
     if figures["exit_status"] != 0:
         found.append(f"the stream ended with exit status {figures['exit_status']}")
     return found

@@ -90,6 +90,78 @@ def test_a_camera_that_is_always_late_is_paired_with_what_it_saw() -> None:
     assert max(skews_ms(moments)[2:]) == 0
 
 
+@pytest.mark.parametrize("late_ms", [(0, 0), (30, 0), (0, 30), (120, 10), (10, 120), (300, 0)])
+@pytest.mark.parametrize("periods_ns", [(TWENTYFIVE_HZ, TWENTYFIVE_HZ), (NINE_HZ, THIRTY_HZ)])
+@settings(max_examples=10, deadline=None)
+@given(busy_ms=st.lists(st.integers(100, 2500), min_size=4, max_size=12))
+def test_a_taker_that_is_busy_gets_pairs_all_the_same(
+    late_ms: tuple[int, int], periods_ns: tuple[int, int], busy_ms: list[int]
+) -> None:
+    matcher = LiveMatcher(max_skew_ns=140 * MS, max_age_ns=500 * MS, periods_ns=periods_ns)
+    arrivals = sorted(
+        arrival
+        for side in (0, 1)
+        for arrival in camera(side, periods_ns[side], seconds=35, late_ms=late_ms[side], phase_ms=3 * side)
+    )
+    busy = iter(busy_ms)
+    ready_ns, pairs = 2 * S, 0
+    for number, (arrival_ns, side, captured_ns) in enumerate(arrivals):
+        matcher.offer(side, CapturedFrame(IMAGE, captured_ns, number), arrival_ns)
+        if arrival_ns < ready_ns:
+            continue
+        match = matcher.take(arrival_ns)
+        if match is None:
+            # Not for long: the next frames are there.
+            assert arrival_ns < ready_ns + 300 * MS
+            continue
+        assert None not in match
+        pairs += 1
+        following_ms = next(busy, None)
+        if following_ms is None:
+            break
+        ready_ns = arrival_ns + following_ms * MS
+    assert pairs == len(busy_ms) + 1
+
+
+def test_cameras_whose_times_never_fit_are_shown_alone_and_paired_once_they_do() -> None:
+    wrong = [(now, side, time - 700 * MS) for now, side, time in camera(0, TWENTYFIVE_HZ, seconds=3)]
+    right = [arrival for arrival in camera(0, TWENTYFIVE_HZ, seconds=6) if arrival[0] > 3 * S]
+    moments, _ = run(
+        wrong + right + camera(1, TWENTYFIVE_HZ, seconds=6, phase_ms=5),
+        (TWENTYFIVE_HZ, TWENTYFIVE_HZ),
+        max_skew_ns=50 * MS,
+        max_age_ns=400 * MS,
+    )
+    alone = [now_ns for now_ns, match in moments if None in match]
+    assert alone[0] == pytest.approx(0.4 * S + 300 * MS, abs=100 * MS)
+    assert alone[-1] < 3.4 * S
+    assert len(skews_ms(moments)) >= 70
+    assert max(skews_ms(moments)) < 6
+
+
+@pytest.mark.parametrize("late_ms", [(0, 0), (45, 0), (0, 45), (45, 40), (150, 20)])
+@pytest.mark.parametrize("busy_ms", [0, 750])
+def test_a_camera_that_was_lost_is_paired_again(late_ms: tuple[int, int], busy_ms: int) -> None:
+    """Whatever was given alone meanwhile, and however the cameras lag."""
+    matcher = LiveMatcher(max_skew_ns=50 * MS, max_age_ns=500 * MS, periods_ns=(TWENTYFIVE_HZ, TWENTYFIVE_HZ))
+    back_ns = 4 * S
+    infrared = [one for one in camera(0, TWENTYFIVE_HZ, seconds=8, late_ms=late_ms[0]) if one[2] > back_ns]
+    visible = camera(1, TWENTYFIVE_HZ, seconds=8, late_ms=late_ms[1], phase_ms=7)
+    ready_ns = last_alone_ns = pairs = 0
+    for number, (arrival_ns, side, captured_ns) in enumerate(sorted(infrared + visible)):
+        matcher.offer(side, CapturedFrame(IMAGE, captured_ns, number), arrival_ns)
+        is_lost = arrival_ns < back_ns
+        if arrival_ns < ready_ns or (match := matcher.take(arrival_ns, is_lost=(is_lost, False))) is None:
+            continue
+        if None in match:
+            last_alone_ns = arrival_ns
+        else:
+            pairs += 1
+            ready_ns = arrival_ns + busy_ms * MS
+    assert last_alone_ns < back_ns + 200 * MS
+    assert pairs >= (4 if busy_ms else 85)
+
+
 def test_a_camera_that_stops_is_left_out_after_the_age_limit_and_paired_again_later() -> None:
     stops = [a for a in camera(0, TWENTYFIVE_HZ) if not 2 * S < a[2] < 4 * S]
     moments, _ = run(stops + camera(1, TWENTYFIVE_HZ), (TWENTYFIVE_HZ, TWENTYFIVE_HZ), max_skew_ns=50 * MS)
