@@ -20,7 +20,7 @@ from refusion.files import match_by_stem, read_image
 from refusion.stream.synthetic import SyntheticScene
 
 
-def write_cameras(folder: Path, frames: int = 6) -> tuple[Path, Path]:
+def write_cameras(folder: Path, frames: int = 3) -> tuple[Path, Path]:
     """Write infrared (160x120, shifted and zoomed) and visible (320x240) of one scene as folders."""
     infrared, visible = folder / "ir", folder / "visible"
     infrared.mkdir()

@@ -22,6 +22,7 @@ from refusion.stream.containers import cut_to_whole_fragments, size_note
 if TYPE_CHECKING:
     import av
 
+_FRAGMENT_S = 2
 _TICKS_PER_FRAME = 100
 """Time stamps are finer than the frame rate, so that frames of a live source keep their own times."""
 
@@ -30,8 +31,9 @@ class VideoWriter:
     """H.264 in MP4 (libx264, yuv420p, CRF 16), written beside the target and renamed to it on a clean close.
 
     While it is written, the file `NAME.PID.partial.mp4` is a fragmented MP4 that plays up to its last whole
-    fragment of two seconds, so that is about what a killed process loses; a clean close makes an ordinary MP4
-    of it. An exception inside the `with` block removes the partial file and leaves the target as it was.
+    fragment of two seconds, so that is about what a killed process loses; without `keep`, what the encoder holds
+    back to look ahead is lost, too. A clean close makes an ordinary MP4 of it. An exception inside the `with`
+    block removes the partial file and leaves the target as it was.
 
     Colour is BT.709 from 720 lines on and BT.601 below, limited range, and tagged so: players that ignore the
     tags show the right colours too. The 4:2:0 format needs even sizes; the last column or row of an odd size
@@ -70,6 +72,7 @@ class VideoWriter:
         self._container: av.container.OutputContainer | None = None
         self._first_ns = 0
         self._last_pts = -1
+        self._last_key_pts = 0
 
         if not 0 < rate < math.inf:
             raise UsageError(f"a video's frame rate must be positive, not {rate}")
@@ -112,6 +115,9 @@ class VideoWriter:
         raw = av.VideoFrame.from_ndarray(_yuv420p(frame, self._matrix), format="yuv420p")
         raw.pts = self._next_pts(time_ns)
         raw.time_base = self._time_base
+        if raw.pts - self._last_key_pts >= _FRAGMENT_S / self._time_base:
+            raw.pict_type = av.video.frame.PictureType.I
+            self._last_key_pts = raw.pts
         with self._failures_reported():
             self._container.mux(self._stream.encode(raw))
         self.frame_count += 1
@@ -178,15 +184,19 @@ class VideoWriter:
         # PyAV creates the file with the first packet, many frames on: a folder that cannot be written has
         # to show here. (The header cannot be written yet: FFmpeg 8.1 crashes where no packet follows it.)
         self._partial.touch(exist_ok=False)
-        # hybrid_fragmented (FFmpeg 7.1): fragments while writing, an ordinary file once closed.
+        # hybrid_fragmented (FFmpeg 7.1): fragments while writing, an ordinary file once closed. Without
+        # flush_packets FFmpeg would hold back 256 KiB, which can be a minute.
         self._container = av.open(
-            str(self._partial), "w", format="mp4", options={"movflags": "frag_keyframe+hybrid_fragmented"}
+            str(self._partial),
+            "w",
+            format="mp4",
+            options={"movflags": "frag_keyframe+hybrid_fragmented", "flush_packets": "1"},
         )
         self._container.metadata["comment"] = size_note(self.size)
         stream = self._container.add_stream(
             "libx264",
             rate=rate,
-            options={"crf": "16", "preset": "veryfast", "g": str(max(1, round(2 * rate)))},
+            options=self._encoder_options(rate),
         )
         assert isinstance(stream, av.video.stream.VideoStream)
         stream.width, stream.height = width + width % 2, height + height % 2
@@ -200,6 +210,11 @@ class VideoWriter:
         context.color_primaries = context.color_trc = context.colorspace = 1 if high_definition else 6
         context.color_range = 1
         self._stream = stream
+
+    def _encoder_options(self, rate: Fraction) -> dict[str, str]:
+        options = {"crf": "16", "preset": "veryfast", "g": str(max(1, round(_FRAGMENT_S * rate)))}
+        # Otherwise the encoder holds back frames to look ahead: of a slow stream, many seconds.
+        return {**options, "tune": "zerolatency"} if self._keep else options
 
     def _next_pts(self, time_ns: int | None) -> int:
         if time_ns is None:

@@ -287,6 +287,22 @@ def test_killed_writer_leaves_target_and_a_playable_part(tmp_path: Path) -> None
     assert decoded >= 100
 
 
+def test_slow_stream_is_on_the_disk_two_seconds_later(tmp_path: Path) -> None:
+    """Frames that come seldom must not wait for the number of frames that two seconds usually have."""
+    writer = VideoWriter(tmp_path / "slow.mp4", rate=25, size=(96, 64), keep=True)
+    for index in range(20):
+        writer.write(np.full((64, 96), 10 * index, np.uint8), time_ns=index * 800_000_000)
+    (part,) = tmp_path.glob("*.partial.mp4")
+    killed = tmp_path / "killed.mp4"
+    killed.write_bytes(part.read_bytes())
+    writer.close()
+    with av.open(str(killed)) as container:
+        times_s = [float(frame.time) for frame in container.decode(video=0)]
+    assert times_s[-1] >= 19 * 0.8 - 3.2
+    with VideoReader(tmp_path / "slow.mp4") as video:
+        assert len(list(video)) == 20
+
+
 _FULL_DISK = """
 import resource, signal, sys
 import numpy as np
