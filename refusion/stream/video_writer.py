@@ -31,9 +31,9 @@ class VideoWriter:
     """H.264 in MP4 (libx264, yuv420p, CRF 16), written beside the target and renamed to it on a clean close.
 
     While it is written, the file `NAME.PID.partial.mp4` is a fragmented MP4 that plays up to its last whole
-    fragment of two seconds, so that is about what a killed process loses; without `keep`, what the encoder holds
-    back to look ahead is lost, too. A clean close makes an ordinary MP4 of it. An exception inside the `with`
-    block removes the partial file and leaves the target as it was.
+    fragment of two seconds, so that is about what a killed process loses; without `keep`, what the encoder
+    holds back to look ahead is lost, too. A clean close makes an ordinary MP4 of it. An exception inside the
+    `with` block removes the partial file and leaves the target as it was.
 
     Colour is BT.709 from 720 lines on and BT.601 below, limited range, and tagged so: players that ignore the
     tags show the right colours too. The 4:2:0 format needs even sizes; the last column or row of an odd size

@@ -58,7 +58,7 @@ def test_stream_of_a_video_is_what_fuse_makes_of_it(
         frames_of(tmp_path / "fused.mp4"), frames_of(tmp_path / "streamed.mp4"), strict=True
     ):
         # Recordings are encoded without looking ahead, so the two are not equal to the bit.
-        assert np.abs(fused.astype(int) - streamed).mean() < 1.5
+        assert np.abs(fused.astype(int) - streamed).mean() < 4
 
 
 def test_folder_of_pictures_and_a_view(cli: Command, tmp_path: Path) -> None:
