@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,9 @@ from moving_stream import MovingStream, scene_pairs
 
 from refusion.frames import FramePair
 from refusion.stream.web import WebServer
+
+from .pages import Page, way_of
+from .waiting import wait_until
 
 pytest.importorskip("aiohttp", reason="aiohttp is not installed")
 
@@ -85,10 +88,49 @@ def threads_of_servers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("refusion-web")]
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0) -> Any:
-    """Wait for a condition, and return its value."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "this never came true"
-        time.sleep(0.02)
-    return value
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on the path")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: WebServer) -> Iterator[Callable[..., Page]]:
+    """Return what opens the viewer in a new window; no page may have met an error of its own."""
+    errors: list[str] = []
+    contexts = []
+
+    def open_one(url: str = "", *, waits: bool = True, **options: Any) -> Page:
+        context = browser.new_context(viewport={"width": 1100, "height": 800}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url or server.url)
+        if waits:
+            wait_until(lambda: way_of(page))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert errors == []
+    # Who leaves frees what was encoded for them alone.
+    wait_until(lambda: server.channels() == ())

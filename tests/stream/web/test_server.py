@@ -20,7 +20,8 @@ from refusion.errors import BackendError, OutputError, UsageError
 from refusion.stream.rendering import View
 from refusion.stream.web import WebServer
 
-from .conftest import Client, threads_of_servers, wait_until
+from .conftest import Client, threads_of_servers
+from .waiting import wait_until
 
 TOKEN = "a-long-secret"
 

@@ -16,7 +16,7 @@ from refusion.stream.rendering import ViewSettings, render
 from refusion.stream.web import WebServer
 from refusion.stream.web.encoders import Codec, Encoded
 
-from .conftest import wait_until
+from .waiting import wait_until
 
 aiortc = pytest.importorskip("aiortc", reason="aiortc is not installed")
 
