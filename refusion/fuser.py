@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from refusion.errors import InputError, UsageError
 from refusion.frames import Frame, checked_pair, size_text
 from refusion.fused_stream import FusedStream, chroma_of
+from refusion.models import Model
 from refusion.placement import Device, Placement, engine_folders_of
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma, Task
 from refusion.timing import StageClock
 from refusion.warp import Warp
-
-MODELS = ("full",)
 
 
 class Fuser:
@@ -41,7 +40,7 @@ class Fuser:
         self,
         task: str | Task = "ivif",
         *,
-        model: str = "full",
+        model: str | Model | None = None,
         weights: str | Path | None = None,
         backend: str = "auto",
         device: str | Device = "auto",
@@ -54,7 +53,8 @@ class Fuser:
 
         Args:
             task: What is fused: ivif, mif, mfif or meif.
-            model: Which network: full.
+            model: Which of the networks: full, or lite, which is made for real time on a CPU and comes close
+                to it. None: full, or whatever the file of weights holds.
             weights: A file to use instead of the shipped weights: `.onnx` or `.safetensors` of ours, an
                 official ReFusion `.pth`, or a TensorRT engine of ours, `.plan`.
             backend: tensorrt, onnxruntime, torch, or auto. auto takes a TensorRT engine that was built from
@@ -75,15 +75,13 @@ class Fuser:
             BackendError: The backend is not installed, the device is not there, or no engine fits.
         """
         self.task = Task.parse(task)
-        if model not in MODELS:
-            raise UsageError(f"there is no model '{model}'; choose one of {', '.join(MODELS)}")
         self.output_range = RangePolicy.parse(output_range)
         if self.output_range is RangePolicy.tracked:
             raise UsageError("a tracked range belongs to a stream: use Fuser.stream(), or image or off here")
         self.clock = StageClock()
         placement = Placement(
             task=self.task,
-            model=model,
+            model=Model.parse(model) if model is not None else None,
             weights=Path(weights) if weights is not None else None,
             backend=backend,
             device=Device.parse(device),
@@ -137,7 +135,7 @@ class Fuser:
         return self._executor.submit(checked, chroma, OutputRange(self.output_range), warp).result()
 
     def luma(self, a: Any, b: Any, *, warp: Warp | None = None) -> NDArray[np.float32]:
-        """Return the network's output for one pair as it is, float32 (H, W) in (0, 1); see __call__."""
+        """Return the network's output for one pair as it is, float32 (H, W) in [0, 1]; see __call__."""
         return self._executor.luma([checked_pair(a, b, warp)], warp)[0]
 
     def stream(

@@ -13,9 +13,11 @@ from refusion.backends import create_backend
 from refusion.choices import chosen
 from refusion.errors import BackendError, UsageError
 from refusion.executor import CpuExecutor, Executor
+from refusion.models import Model
 from refusion.tasks import Task
 from refusion.timing import StageClock
-from refusion.weights import sha256, shipped_weights
+from refusion.weights import ShippedWeights, sha256, shipped_weights
+from refusion.weights_file import stated, stated_model
 
 if TYPE_CHECKING:
     from refusion.backends.tensorrt.shelf import Shelf
@@ -50,7 +52,8 @@ class Placement:
     """What was asked for; see Fuser."""
 
     task: Task
-    model: str
+    model: Model | None
+    """None: full, or what the file of weights holds."""
     weights: Path | None
     backend: str
     device: Device
@@ -64,6 +67,7 @@ class Placement:
         Raises:
             RefusionError: As Fuser says.
         """
+        self._refuse_other_model()
         if self.weights is not None and self.weights.suffix == PLAN_SUFFIX:
             return self.weights, self._open_named_plan(self.weights, clock)
         if self.backend == "tensorrt":
@@ -73,6 +77,16 @@ class Placement:
         if shelf is None or not shelf.holds_any:
             return path, self._open_backend(path, clock)
         return path, self._by_size(shelf, self._open_fallback(path, clock), clock)
+
+    def _refuse_other_model(self) -> None:
+        if self.weights is None or self.model is None:
+            return
+        found = stated_model(self.weights)
+        if found is not None and found is not self.model:
+            raise UsageError(
+                f"{self.weights} holds the {found.name} model, not {self.model.name}: name another file, or "
+                "leave out the model"
+            )
 
     def _open_named_plan(self, plan: Path, clock: StageClock) -> Executor:
         if self.backend not in ("auto", "tensorrt"):
@@ -103,8 +117,11 @@ class Placement:
         if self.device is Device.cpu:
             raise UsageError("TensorRT runs on GPUs only: choose the device cuda or auto, or another backend")
 
+    def _shipped(self) -> ShippedWeights:
+        return shipped_weights(self.task, self.model or Model.full)
+
     def _shipped_file(self) -> Path:
-        files = shipped_weights(self.task)
+        files = self._shipped()
         return files.safetensors if self.backend == "torch" else files.onnx
 
     def _open_backend(self, path: Path, clock: StageClock) -> CpuExecutor:
@@ -128,17 +145,16 @@ class Placement:
         if not gpus:
             return None
         folders = engine_folders() if self.engines is None else self.engines
-        return Shelf(self.task, self.model, self._checkpoints(path), folders, gpus[0], self.trust)
+        model = self.model or (self.weights and stated_model(self.weights)) or Model.full
+        return Shelf(self.task, model, self._checkpoints(path), folders, gpus[0], self.trust)
 
     def _checkpoints(self, path: Path) -> tuple[str, ...]:
         if self.weights is None:
-            return (shipped_weights(self.task).manifest["files"]["safetensors"]["sha256"],)
+            return (self._shipped().manifest["files"]["safetensors"]["sha256"],)
         if path.suffix != ".onnx":
             return (sha256(path),) if path.is_file() else ()
-        from refusion.backends.onnxruntime import OnnxRuntimeBackend
-
-        stated = OnnxRuntimeBackend(path).metadata.get(CHECKPOINT_KEY)
-        return (stated,) if stated else ()
+        checkpoint = stated(path).get(CHECKPOINT_KEY)
+        return (checkpoint,) if checkpoint else ()
 
     def _by_size(self, shelf: Shelf, fallback: Executor | None, clock: StageClock) -> Executor:
         from refusion.backends.tensorrt.by_size import EnginesBySize

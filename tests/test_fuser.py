@@ -185,7 +185,7 @@ def test_what_fails_is_raised_in_its_place(
     ("options", "error", "message"),
     [
         ({"task": "nope"}, UsageError, "there is no task 'nope'"),
-        ({"model": "lite"}, UsageError, "there is no model 'lite'; choose one of full"),
+        ({"model": "small"}, UsageError, "there is no model 'small'; choose one of full, lite"),
         (
             {"backend": "cuda"},
             UsageError,

@@ -39,7 +39,7 @@ class Backend(Protocol):
         """What runs where, for people: name, version, device."""
 
     def run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Fuse sources, float32 (N, 2, H, W) in [0, 1], into float32 (N, 1, H, W) in (0, 1).
+        """Fuse sources, float32 (N, 2, H, W) in [0, 1], into float32 (N, 1, H, W) in [0, 1].
 
         Raises:
             BackendError: The run failed, for instance for lack of memory.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from refusion.cli.options import ForceOption, ThreadsOption
+from refusion.cli.options import ForceOption, ModelOption, ThreadsOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ def demo(
     width: Annotated[int, typer.Option(min=16, help="Width, pixels.")] = 640,
     height: Annotated[int, typer.Option(min=16, help="Height, pixels.")] = 480,
     seed: Annotated[int, typer.Option(min=0, help="Which scene.")] = 0,
+    model: ModelOption = None,
     weights: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Weights instead of the shipped ones."),
@@ -46,7 +47,7 @@ def demo(
     )
     for path in (infrared, visible, fused, sheet):
         refuse_existing(path, force=force)
-    with Fuser("ivif", weights=weights, threads=threads) as fuser:
+    with Fuser("ivif", model=model, weights=weights, threads=threads) as fuser:
         make_folder(output)
         scene = SyntheticScene(width_px=width, height_px=height, seed=seed)
         _render(scene, frames, infrared, visible, force=force)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def doctor() -> None:
     """Report versions, backends, native code and weights; exit status 1 if nothing can fuse here."""
+    import itertools
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -25,6 +26,7 @@ def doctor() -> None:
     from refusion.backends import capabilities
     from refusion.errors import RefusionError
     from refusion.gpus import find_gpus
+    from refusion.models import Model
     from refusion.tasks import Task
     from refusion.weights import shipped_weights
 
@@ -55,12 +57,12 @@ def doctor() -> None:
         add(name, detail)
     for name, detail in _cameras().items():
         add(name, detail)
-    for task in Task:
+    for task, model in itertools.product(Task, Model):
+        name = f"weights {task.name}{model.value.suffix}"
         try:
-            manifest = shipped_weights(task).manifest
-            add(f"weights {task.name}", f"shipped: {manifest['summary']}")
+            add(name, f"shipped: {shipped_weights(task, model).manifest['summary']}")
         except RefusionError as error:
-            add(f"weights {task.name}", str(error))
+            add(name, str(error))
     Console().print(table)
     if not any(backend.available for backend in backends):
         raise typer.Exit(1)

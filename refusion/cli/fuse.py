@@ -12,6 +12,7 @@ from refusion.cli.options import (
     DeviceOption,
     EnginesOption,
     ForceOption,
+    ModelOption,
     TaskOption,
     ThreadsOption,
     TrustOption,
@@ -35,7 +36,7 @@ def fuse(
         Path, typer.Option("--output", "-o", help="An image, a folder (gets STEM.png a pair) or a video.")
     ],
     task: TaskOption = "ivif",
-    model: Annotated[str, typer.Option(help="full.")] = "full",
+    model: ModelOption = None,
     weights: Annotated[
         Optional[Path],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
         typer.Option(

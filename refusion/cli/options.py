@@ -10,6 +10,14 @@ import typer
 TaskOption = Annotated[
     str, typer.Option("--task", help="ivif, mif, mfif or meif.", metavar="TASK", show_default=True)
 ]
+ModelOption = Annotated[
+    Optional[str],  # noqa: UP045  (typer reads annotations at run time, on Python 3.10 too)
+    typer.Option(
+        "--model",
+        metavar="full|lite",
+        help="lite is made for real time on a CPU; default: full, or what --weights holds.",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace outputs that are there already.")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="CPU threads of the network; 0 takes all cores.")]
 JsonOption = Annotated[Optional[Path], typer.Option("--json", help="Write the result as JSON, too.")]  # noqa: UP045

@@ -13,6 +13,7 @@ from refusion.cli.options import (
     ForceOption,
     InfraredOption,
     InfraredRateOption,
+    ModelOption,
     ThreadsOption,
     TrustOption,
     VisibleOption,
@@ -101,6 +102,7 @@ def stream(
     recordings: Annotated[
         Path, typer.Option(help="Folder of recordings and snapshots that viewers ask for.")
     ] = Path("recordings"),
+    model: ModelOption = None,
     weights: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Weights instead of the shipped ones; see refusion fuse."),
@@ -156,6 +158,7 @@ def stream(
             recordings=recordings,
             force=force,
             max_frames=max_frames,
+            model=model,
             weights=weights,
             backend=backend,
             device=device,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from refusion.errors import UsageError
 from refusion.fuser import Fuser
+from refusion.models import Model
 from refusion.placement import Device
 from refusion.ranges import RangePolicy
 from refusion.stream.fusing import MomentFuser
@@ -47,7 +48,7 @@ def open_stream(
     recordings: str | Path = "recordings",
     force: bool = False,
     max_frames: int | None = None,
-    model: str = "full",
+    model: str | Model | None = None,
     weights: str | Path | None = None,
     backend: str = "auto",
     device: str | Device = "auto",

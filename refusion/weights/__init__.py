@@ -1,4 +1,4 @@
-"""The weights that we trained and ship: safetensors and ONNX a task, with a manifest each."""
+"""The weights that we trained and ship: safetensors and ONNX a task and network, with a manifest each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from refusion.errors import WeightsError
+from refusion.models import Model
 from refusion.tasks import Task
 
 FOLDER = Path(__file__).parent
@@ -29,17 +30,18 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def shipped_weights(task: Task) -> ShippedWeights:
+def shipped_weights(task: Task, model: Model = Model.full) -> ShippedWeights:
     """Return the weights that come with the package.
 
     Raises:
         WeightsError: They are missing from the installation, or a file differs from its manifest.
     """
-    path = FOLDER / f"{task.name}.json"
+    path = FOLDER / f"{task.name}{model.value.suffix}.json"
     if not path.is_file():
+        official = ", for instance an official ReFusion .pth (it needs torch)" if model is Model.full else ""
         raise WeightsError(
-            f"the weights for {task.name} ({task.value.title}) are missing from this installation; reinstall "
-            "refusion, or name a file with --weights, for instance an official ReFusion .pth (it needs torch)"
+            f"the {model.name} weights for {task.name} ({task.value.title}) are missing from this "
+            f"installation; reinstall refusion, or name a file with --weights{official}"
         )
     manifest = json.loads(path.read_text())
     files = {}

@@ -15,6 +15,7 @@ from typing import Any
 from refusion.backends.tensorrt.installation import this_architecture
 from refusion.backends.tensorrt.library import Flavour
 from refusion.backends.tensorrt.shapes import Shape, ShapeProfile, shape_text
+from refusion.models import Model
 
 __all__ = ["EngineIdentity", "EngineRecord", "ShapeProfile"]
 
@@ -73,7 +74,7 @@ class EngineIdentity:
             name: shape_text(shape)[len(str(shape[0])) + 1 :]
             for name, shape in (("min", profile.minimum), ("opt", profile.optimum), ("max", profile.maximum))
         }
-        parts = [f"refusion export --task {self.task} --{self.precision}"]
+        parts = [f"refusion export --task {self.task}{model_option(self.model)} --{self.precision}"]
         if len(set(sizes.values())) == 1:
             parts.append(f"--shape {sizes['opt']}")
         else:
@@ -133,6 +134,11 @@ class EngineRecord:
         if data["onnx_file"] != Path(data["onnx_file"]).name:
             raise ValueError("'onnx_file' is not the bare name of a file")
         return cls(**fields | {"identity": EngineIdentity.from_json(data["identity"])})
+
+
+def model_option(model: str) -> str:
+    """Return what asks the command line for a network; nothing for the one that it takes by itself."""
+    return "" if model == Model.full.name else f" --model {model}"
 
 
 def this_platform() -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineRecord, this_platform
+from refusion.backends.tensorrt.identity import PLAN_SUFFIX, EngineRecord, model_option, this_platform
 from refusion.backends.tensorrt.library import available_flavours
 from refusion.backends.tensorrt.network import BatchShape
 from refusion.backends.tensorrt.search import find_engine
@@ -15,6 +15,7 @@ from refusion.backends.tensorrt.sidecar import read_sidecar
 from refusion.backends.tensorrt.signing import is_signed
 from refusion.errors import RefusionError
 from refusion.gpus import Gpu
+from refusion.models import Model
 from refusion.tasks import Task
 
 
@@ -81,7 +82,7 @@ class Shelf:
     """The engines of one set of weights, for one GPU."""
 
     task: Task
-    model: str
+    model: Model
     checkpoint_sha256s: Collection[str]
     folders: tuple[Path, ...]
     gpu: Gpu
@@ -91,7 +92,7 @@ class Shelf:
         """Return the plan that fits best, or None."""
         return find_engine(
             self.task.name,
-            self.model,
+            self.model.name,
             self.checkpoint_sha256s,
             folders=self.folders,
             gpu=self.gpu,
@@ -112,10 +113,11 @@ class Shelf:
         engines = [f"{engine.plan.name}: {self._objection(engine, shape)}" for engine in self._engines()]
         found = "; ".join(engines) or "it holds none"
         size = f" --shape {shape.height}x{shape.width}" if shape else ""
+        options = f"--task {self.task.name}{model_option(self.model.name)} --fp16{size}"
         asked = f" at {shape.text}" if shape else ""
         return (
             f"no engine in {where} fits {self.task.name}{asked} ({found}); "
-            f"`refusion export --task {self.task.name} --fp16{size}` builds one"
+            f"`refusion export {options}` builds one"
         )
 
     def _engines(self) -> Iterator[ShelvedEngine]:
@@ -125,7 +127,7 @@ class Shelf:
         if engine.problem or engine.record is None:
             return engine.problem
         identity = engine.record.identity
-        if (identity.task, identity.model) != (self.task.name, self.model):
+        if (identity.task, identity.model) != (self.task.name, self.model.name):
             return f"it is for {identity.task}, {identity.model}"
         if identity.checkpoint_sha256 not in self.checkpoint_sha256s:
             return "it is of other weights"

@@ -1,0 +1,42 @@
+"""What a file of weights says of itself, without loading a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from refusion.errors import WeightsError
+from refusion.models import Model
+
+
+def stated(path: Path) -> dict[str, str]:
+    """Return the metadata of a file of weights of ours; nothing where its kind has none, or it is not there.
+
+    Raises:
+        WeightsError: It is damaged, or not ours.
+    """
+    if not path.is_file():
+        return {}
+    if path.suffix == ".onnx":
+        from refusion.backends.onnxruntime import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(path, threads=1).metadata
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return dict(file.metadata() or {})
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path} is not a readable safetensors file: {error}") from None
+    return {}
+
+
+def stated_model(path: Path) -> Model | None:
+    """Return the network that the file says it holds; None where it does not say.
+
+    Raises:
+        WeightsError: It is damaged, or not ours.
+    """
+    metadata = stated(path)
+    # ONNX models have keys of their own, so as not to meet those of other tools.
+    return Model.of_architecture(metadata.get("refusion.architecture") or metadata.get("architecture"))
