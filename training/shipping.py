@@ -19,7 +19,7 @@ import torch
 
 from refusion.errors import InputError
 from refusion.export.onnx_model import OnnxRequest, export_onnx
-from refusion.models.checkpoints import ARCHITECTURE, load_fusion, save_fusion
+from refusion.models.checkpoints import ARCHITECTURE, load_fusion, save_network
 from refusion.tasks import Task
 from refusion.training.loop import STATE
 from refusion.weights import FOLDER, sha256
@@ -61,7 +61,7 @@ def ship(
     state = state or run / STATE
     record = _read(run, state, data)
     safetensors, onnx = folder / f"{task.name}.safetensors", folder / f"{task.name}.onnx"
-    save_fusion(load_fusion(state), safetensors, task=task.name)
+    save_network(load_fusion(state), safetensors, task=task.name)
     export_onnx(OnnxRequest(safetensors, task), onnx, force=True)
     manifest = {
         "task": task.name,

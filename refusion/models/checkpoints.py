@@ -1,4 +1,4 @@
-"""Checkpoints of the fusion module: our safetensors files and the official ReFusion `.pth` files.
+"""Checkpoints of the networks that fuse: our safetensors files and the official ReFusion `.pth` files.
 
 Nothing here ever unpickles code: safetensors holds tensors only, and `.pth` files are read with
 `weights_only=True`, which refuses everything but tensors and plain containers.
@@ -10,16 +10,22 @@ import pickle
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from refusion.errors import InputError, WeightsError
 from refusion.files import replacing
+from refusion.models import Model
 from refusion.models.fusion import FusionModule
+from refusion.models.lite import LiteModule
 
-ARCHITECTURE = "refusion-full"
+ARCHITECTURE = Model.full.value.architecture
+
+FusionNetwork = FusionModule | LiteModule
+
+_MODULES: dict[Model, type[FusionNetwork]] = {Model.full: FusionModule, Model.lite: LiteModule}
 
 _BLOCK_NAMES = {
     "norm1.body": "attention_norm",
@@ -116,8 +122,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} is not a readable safetensors file: {error}") from None
 
 
-def load_fusion(path: Path) -> FusionModule:
-    """Load the fusion module from a file.
+def load_network(path: Path) -> FusionNetwork:
+    """Load the network that a file holds, full or lite.
 
     Args:
         path: `.safetensors` of ours, `.pt` of a training run (state.pt, best.pt), or an official `.pth`.
@@ -129,39 +135,66 @@ def load_fusion(path: Path) -> FusionModule:
         InputError: There is no such file.
         WeightsError: It is damaged, holds code, or holds another network; the message names what differs.
     """
+    state = _read(path)
+    # The names tell them apart in every kind of file; a run's state has no metadata.
+    is_lite = any(name.startswith("grid.") for name in state)
+    return _loaded(path, state, Model.lite if is_lite else Model.full)
+
+
+def load_fusion(path: Path) -> FusionModule:
+    """Load the full fusion module from a file, as `load_network` does.
+
+    Raises:
+        InputError, WeightsError: As in `load_network`; another network than the full one is refused.
+    """
+    return cast(FusionModule, _loaded(path, _read(path), Model.full))
+
+
+def model_of(module: FusionNetwork) -> Model:
+    """Return which of the networks a module is."""
+    return next(model for model, kind in _MODULES.items() if isinstance(module, kind))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"there is no checkpoint {path}")
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    module = FusionModule()
-    _check_architecture(path, state, module.state_dict())
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+
+
+def _loaded(path: Path, state: dict[str, Tensor], model: Model) -> FusionNetwork:
+    module = _MODULES[model]()
+    _check_architecture(path, state, module.state_dict(), model)
     module.load_state_dict(state)
     return module.eval()
 
 
-def _check_architecture(path: Path, found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+def _check_architecture(
+    path: Path, found: dict[str, Tensor], expected: dict[str, Tensor], model: Model
+) -> None:
     missing = sorted(expected.keys() - found.keys())
     unknown = sorted(found.keys() - expected.keys())
     if missing or unknown:
         example = f"it lacks {missing[0]}" if missing else f"it has {unknown[0]}"
         raise WeightsError(
-            f"{path} holds another network than the full fusion module: {len(missing)} tensors are missing "
-            f"and {len(unknown)} unknown ({example})"
+            f"{path} holds another network than the {model.name} fusion module: {len(missing)} tensors are "
+            f"missing and {len(unknown)} unknown ({example})"
         )
     for name, value in expected.items():
         if found[name].shape != value.shape:
             raise WeightsError(
-                f"{path} holds another network than the full fusion module: {name} is "
+                f"{path} holds another network than the {model.name} fusion module: {name} is "
                 f"{tuple(found[name].shape)}, not {tuple(value.shape)}"
             )
         if not torch.isfinite(found[name]).all():
             raise WeightsError(f"{path} is damaged: {name} has values that are NaN or infinite")
 
 
-def save_fusion(module: FusionModule, path: Path, *, task: str) -> None:
-    """Write the module as safetensors, with its architecture and task in the metadata."""
+def save_network(module: FusionNetwork, path: Path, *, task: str) -> None:
+    """Write a network as safetensors, with its architecture and task in the metadata."""
     from safetensors.torch import save_file
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    metadata = {"architecture": model_of(module).value.architecture, "task": task}
     # safetensors makes its files readable by their owner alone; replacing() gives the usual mode.
     with replacing(path, force=True) as partial:
-        save_file(tensors, partial, metadata={"architecture": ARCHITECTURE, "task": task})
+        save_file(tensors, partial, metadata=metadata)

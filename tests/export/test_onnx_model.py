@@ -19,7 +19,7 @@ from refusion.export.onnx_model import (  # noqa: E402
 )
 from refusion.export.precision import ExportError, Precision  # noqa: E402
 from refusion.export.verification import cases_for  # noqa: E402
-from refusion.models.checkpoints import save_fusion  # noqa: E402
+from refusion.models.checkpoints import save_network  # noqa: E402
 from refusion.models.fusion import FusionModule  # noqa: E402
 from refusion.weights import shipped_weights  # noqa: E402
 
@@ -30,7 +30,7 @@ SHAPE = (1, 48, 64)
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("checkpoint") / "random.safetensors"
-    save_fusion(FusionModule(), path, task="ivif")
+    save_network(FusionModule(), path, task="ivif")
     return path
 
 
@@ -158,7 +158,7 @@ def test_weights_that_fp16_cannot_hold_are_refused(tmp_path: Path) -> None:
     module = FusionModule()
     with torch.no_grad():
         module.input_a.weight *= 1e6
-    save_fusion(module, tmp_path / "large.safetensors", task="ivif")
+    save_network(module, tmp_path / "large.safetensors", task="ivif")
     request = OnnxRequest(tmp_path / "large.safetensors", Task.ivif, precision=Precision.fp16, shape=SHAPE)
     with pytest.raises(ExportError, match=r"gives nan on '1 rendered pair\(s\) of 64x48', at pair 0"):
         export_onnx(request, tmp_path / "large.onnx")

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from refusion import InputError, WeightsError  # noqa: E402
-from refusion.models.checkpoints import load_fusion, save_fusion  # noqa: E402
+from refusion.models.checkpoints import load_fusion, save_network  # noqa: E402
 from refusion.models.fusion import FusionModule  # noqa: E402
 
 
@@ -21,7 +21,7 @@ class RunsCode:
 
 def test_our_checkpoints_come_back(tmp_path: Path) -> None:
     module = FusionModule()
-    save_fusion(module, tmp_path / "x.safetensors", task="ivif")
+    save_network(module, tmp_path / "x.safetensors", task="ivif")
     loaded = load_fusion(tmp_path / "x.safetensors")
     for name, value in module.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, rtol=0, atol=0)
@@ -60,7 +60,7 @@ def test_truncated_checkpoints_are_refused(tmp_path: Path, suffix: str) -> None:
     if suffix == ".pth":
         torch.save(FusionModule().state_dict(), whole)
     else:
-        save_fusion(FusionModule(), whole, task="ivif")
+        save_network(FusionModule(), whole, task="ivif")
     cut.write_bytes(whole.read_bytes()[:-3000])
     with pytest.raises(WeightsError, match="is not a readable"):
         load_fusion(cut)
@@ -85,7 +85,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     module = FusionModule()
     with torch.no_grad():
         module.head.weight[0, 0, 0, 0] = float("nan")
-    save_fusion(module, tmp_path / "nan.safetensors", task="ivif")
+    save_network(module, tmp_path / "nan.safetensors", task="ivif")
     with pytest.raises(WeightsError, match="head.weight has values that are NaN or infinite"):
         load_fusion(tmp_path / "nan.safetensors")
 

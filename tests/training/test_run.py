@@ -14,7 +14,7 @@ import torch
 
 from refusion import InputError, OutputError, Task, UsageError, WeightsError
 from refusion.files import read_image, write_image
-from refusion.models.checkpoints import save_fusion
+from refusion.models.checkpoints import save_network
 from refusion.models.fusion import FusionModule
 from refusion.training.model_card import COLUMNS, write_card
 from refusion.training.reports import Record
@@ -239,7 +239,7 @@ def test_a_run_goes_on_from_the_weights_of_another(suffix: str, data: Path, tmp_
             {name.removeprefix("fusion."): v for name, v in before.items() if name.startswith("fusion.")}
         )
         weights = tmp_path / "fusion.safetensors"
-        save_fusion(module, weights, task="ivif")
+        save_network(module, weights, task="ivif")
     request = dataclasses.replace(
         new(data, tmp_path / "second", "learning_rate=1e-12", "final_learning_rate=1e-12", "epochs=1"),
         start_from=weights,

@@ -1,0 +1,85 @@
+"""The lite fusion network: a small network at low resolution says how each pixel is fused at full resolution.
+
+It follows the idea of bilateral learning (Gharbi et al., "Deep bilateral learning for real-time image
+enhancement", SIGGRAPH 2017): coefficients are predicted on a coarse grid, and applied to features of the
+full-resolution picture. What a pixel becomes is linear in its features, which are not linear in the sources,
+so that an edge inside a cell of the grid stays sharp.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STRIDE_PX = 16
+"""Side of a cell of the grid."""
+FEATURES = 12
+"""Learned features of a pixel; with 1, source a and source b it has three more."""
+STEM_CHANNELS, MIDDLE_CHANNELS, GRID_CHANNELS = 16, 32, 48
+GRID_BLOCKS = 2
+
+
+class GridNetwork(nn.Module):
+    """Predicts the coefficients of all cells: convolutions at 1/4, 1/8 and 1/16 of the resolution."""
+
+    def __init__(self, coefficients: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(2, STEM_CHANNELS, 4, stride=4)
+        self.middle = nn.Conv2d(STEM_CHANNELS, MIDDLE_CHANNELS, 3, stride=2, padding=1)
+        self.bottom = nn.Conv2d(MIDDLE_CHANNELS, GRID_CHANNELS, 3, stride=2, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(GRID_CHANNELS, GRID_CHANNELS, 3, padding=1) for _ in range(GRID_BLOCKS)
+        )
+        self.output = nn.Conv2d(GRID_CHANNELS, coefficients, 1)
+
+    def forward(self, sources: Tensor) -> Tensor:
+        """Return the grid, (N, coefficients, H / 16, W / 16), of (N, 2, H, W), sides multiples of 16."""
+        x = F.relu(self.stem(sources))
+        x = F.relu(self.bottom(F.relu(self.middle(x))))
+        for block in self.blocks:
+            x = x + F.relu(block(x))
+        return self.output(x)
+
+
+class LiteModule(nn.Module):
+    """The lite fusion network: 61,571 parameters, about 550 multiplications a pixel (full: 60,000)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(2, FEATURES, 3)
+        self.grid = GridNetwork(3 + FEATURES)
+        average = torch.zeros(3 + FEATURES)
+        average[1:3] = 0.5
+        # Training starts near the average of the sources.
+        nn.init.normal_(self.grid.output.weight, std=0.02)
+        self.grid.output.bias = nn.Parameter(average)
+
+    def forward(self, sources: Tensor) -> Tensor:
+        """Fuse two luma images.
+
+        Args:
+            sources: Both sources along the channels, (N, 2, H, W), values in [0, 1]; source a first.
+
+        Returns:
+            The fused luma, (N, 1, H, W), values in [0, 1].
+        """
+        return self.unclamped(sources).clamp(0, 1)
+
+    def unclamped(self, sources: Tensor) -> Tensor:
+        """Return what `forward` clamps: training needs the gradients of pixels that are out of range."""
+        height, width = sources.shape[2:]
+        coefficients = F.interpolate(
+            self.grid(_padded(sources)), scale_factor=STRIDE_PX, mode="bilinear", align_corners=False
+        )[:, :, :height, :width]
+        around = F.pad(sources, (1, 1, 1, 1), mode="replicate")
+        ones = torch.ones_like(sources[:, :1])
+        features = torch.cat((ones, sources, F.relu(self.features(around))), dim=1)
+        return (coefficients * features).sum(dim=1, keepdim=True)
+
+
+def _padded(sources: Tensor) -> Tensor:
+    """Return sources with their last row and column repeated up to whole cells."""
+    height, width = sources.shape[2:]
+    below, right = -height % STRIDE_PX, -width % STRIDE_PX
+    return F.pad(sources, (0, right, 0, below), mode="replicate")
