@@ -98,4 +98,5 @@ PYBIND11_MODULE(_C, module) {
     });
 
     refusion::bindings::bind_cuda(module);
+    refusion::bindings::bind_network(module);
 }

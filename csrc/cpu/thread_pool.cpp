@@ -53,7 +53,8 @@ inline void relax() {
 // One parallel_for. It lives on the caller's stack: the caller leaves only when no worker holds it.
 class Job {
   public:
-    Job(std::ptrdiff_t size, std::ptrdiff_t band, const Body& body) : size_(size), band_(band), body_(body) {}
+    Job(std::ptrdiff_t size, std::ptrdiff_t band, const Body& body, std::ptrdiff_t helpers)
+        : size_(size), band_(band), body_(body), helpers_wanted_(helpers) {}
 
     // Takes bands until none is left.
     void work() {
@@ -66,6 +67,10 @@ class Job {
         }
     }
 
+    // Notes that one more worker comes, and tells whether it was the last one that is wanted. With the pool's
+    // mutex held.
+    bool last_helper() { return --helpers_wanted_ <= 0; }
+
     // Workers inside work(). Changed with the pool's mutex held; the job is not touched by a worker after it
     // has taken itself off, so that the caller may read 0 without the mutex and leave.
     std::atomic<int> workers{0};
@@ -74,6 +79,7 @@ class Job {
     const std::ptrdiff_t size_;
     const std::ptrdiff_t band_;
     const Body& body_;
+    std::ptrdiff_t helpers_wanted_;
     std::atomic<std::ptrdiff_t> next_{0};
 };
 
@@ -127,13 +133,13 @@ class ThreadPool {
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
-    void run(Job& job, std::ptrdiff_t bands) {
+    std::ptrdiff_t workers() const { return static_cast<std::ptrdiff_t>(threads_.size()); }
+
+    void run(Job& job, std::ptrdiff_t helpers) {
         {
             const std::lock_guard lock(mutex_);
             jobs_.push_back(&job);
         }
-        const auto helpers =
-            std::min<std::ptrdiff_t>(bands - 1, static_cast<std::ptrdiff_t>(threads_.size()));
         for (std::ptrdiff_t i = 0; i < helpers; ++i) {
             work_or_stop_.notify_one();
         }
@@ -163,6 +169,9 @@ class ThreadPool {
             }
             Job& job = *jobs_.front();
             job.workers.fetch_add(1, std::memory_order_relaxed);
+            if (job.last_helper()) {
+                drop(job);
+            }
             lock.unlock();
             job.work();
             lock.lock();
@@ -173,7 +182,7 @@ class ThreadPool {
         }
     }
 
-    // Takes a job whose bands are all given out from the queue, unless somebody has; with the mutex held.
+    // Takes a job that needs nobody else from the queue, unless somebody has; with the mutex held.
     void drop(Job& job) { jobs_.erase(std::remove(jobs_.begin(), jobs_.end(), &job), jobs_.end()); }
 
     std::mutex mutex_;
@@ -252,15 +261,18 @@ void set_thread_count(int count) {
     PoolOfProcess::instance().set_threads(count);
 }
 
-void parallel_for(std::ptrdiff_t size, std::ptrdiff_t band, const Body& body) {
+void parallel_for(std::ptrdiff_t size, std::ptrdiff_t band, const Body& body, int threads) {
     const std::ptrdiff_t bands = (size + band - 1) / band;
-    const std::shared_ptr<ThreadPool> pool = bands > 1 ? PoolOfProcess::instance().get() : nullptr;
-    if (!pool) {
+    const bool alone = bands <= 1 || threads == 1;
+    const std::shared_ptr<ThreadPool> pool = alone ? nullptr : PoolOfProcess::instance().get();
+    const std::ptrdiff_t most = threads > 0 ? std::min<std::ptrdiff_t>(bands, threads) : bands;
+    const std::ptrdiff_t helpers = pool ? std::min(most - 1, pool->workers()) : 0;
+    if (helpers == 0) {
         body(0, size);
         return;
     }
-    Job job(size, band, body);
-    pool->run(job, bands);
+    Job job(size, band, body, helpers);
+    pool->run(job, helpers);
 }
 
 void parallel_for_rows(std::ptrdiff_t height, std::ptrdiff_t width, const Body& body) {
