@@ -192,3 +192,20 @@ def cuda_end_capture(stream: int) -> CudaGraph:
 
 def build_info() -> BuildInfo:
     """Return how the module was compiled."""
+
+def instruction_sets() -> list[str]:
+    """Return the builds of the networks that this machine can run, best first: avx512, avx2, baseline; neon."""
+
+class FusionNetwork:
+    """The full network on the CPU; use `refusion.backends.native`."""
+
+    def __init__(
+        self, tensors: dict[str, NDArray[np.float32]], *, instruction_set: str = "", threads: int = 0
+    ) -> None:
+        """Read the tensors of FusionModule's state dict, by its names."""
+
+    def run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Fuse (N, 2, H, W) into (N, 1, H, W)."""
+
+    @property
+    def instruction_set(self) -> str: ...

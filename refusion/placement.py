@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from refusion.backends import create_backend
+from refusion.backends import create_backend, fastest_for_shipped_weights
 from refusion.choices import chosen
 from refusion.errors import BackendError, UsageError
 from refusion.executor import CpuExecutor, Executor
@@ -121,8 +121,9 @@ class Placement:
         return shipped_weights(self.task, self.model or Model.full)
 
     def _shipped_file(self) -> Path:
+        name = fastest_for_shipped_weights(self.device.value) if self.backend == "auto" else self.backend
         files = self._shipped()
-        return files.safetensors if self.backend == "torch" else files.onnx
+        return files.safetensors if name in ("native", "torch") else files.onnx
 
     def _open_backend(self, path: Path, clock: StageClock) -> CpuExecutor:
         backend = create_backend(self.backend, path, threads=self.threads, device=self.device.value)

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from refusion.backends import native
 from refusion.errors import BackendError, UsageError
 
 
@@ -24,9 +25,15 @@ class BackendFacts:
     install: str
 
 
+CHECKPOINTS = (".safetensors", ".pth", ".pt")
+
+# Of those that read a file, auto takes the first.
 BACKENDS = {
+    "native": BackendFacts(
+        (native.MODULE,), CHECKPOINTS, "install refusion where a C++ compiler is found, see `refusion doctor`"
+    ),
     "onnxruntime": BackendFacts(("onnxruntime",), (".onnx",), "pip install onnxruntime"),
-    "torch": BackendFacts(("torch",), (".safetensors", ".pth", ".pt"), "pip install 'refusion[export]'"),
+    "torch": BackendFacts(("torch",), CHECKPOINTS, "pip install 'refusion[export]'"),
     "tensorrt": BackendFacts(("tensorrt", "tensorrt_rtx"), (".plan",), "see `refusion doctor`"),
 }
 
@@ -64,9 +71,34 @@ def capabilities() -> list[Capability]:
     report = []
     for name, facts in BACKENDS.items():
         found = [module for module in facts.modules if importlib.util.find_spec(module) is not None]
-        detail = ", ".join(map(_versioned, found)) or f"not installed: {facts.install}"
-        report.append(Capability(name, bool(found), detail))
+        if not is_installed(name):
+            detail = f"not installed: {facts.install}"
+        else:
+            detail = native.detail() if name == "native" else ", ".join(map(_versioned, found))
+        report.append(Capability(name, is_installed(name), detail))
     return report
+
+
+def is_installed(name: str) -> bool:
+    """Tell whether what the backend needs is there, without importing it (but for the native one)."""
+    if name == "native":
+        return native.is_built()
+    return any(importlib.util.find_spec(module) is not None for module in BACKENDS[name].modules)
+
+
+def fastest_for_shipped_weights(device: str) -> str:
+    """Return the backend that "auto" means where weights are there for every one: native, or onnxruntime.
+
+    Args:
+        device: cpu, cuda or auto, as for create_backend.
+    """
+    if not native.is_built():
+        return "onnxruntime"
+    if device == "cpu" or not is_installed("onnxruntime"):
+        return "native"
+    from refusion.backends.onnxruntime import would_use_cuda
+
+    return "onnxruntime" if device == "cuda" or would_use_cuda() else "native"
 
 
 def _versioned(module: str) -> str:
@@ -95,13 +127,13 @@ def choose_backend(name: str, weights: Path) -> str:
         suffixes = ", ".join(suffix for facts in BACKENDS.values() for suffix in facts.suffixes)
         raise UsageError(f"{weights} is no weights file: it must end in one of {suffixes}")
     if name == "auto":
-        name = able[0]
+        name = next(filter(is_installed, able), able[0])
     elif name not in able:
         raise UsageError(
             f"the {name} backend reads {' or '.join(BACKENDS[name].suffixes)} files, not {weights.name}; "
             "`refusion export --format onnx --checkpoint FILE` converts a checkpoint"
         )
-    if not any(importlib.util.find_spec(module) for module in BACKENDS[name].modules):
+    if not is_installed(name):
         raise BackendError(
             f"{weights.name} needs the {name} backend, which is not installed: {BACKENDS[name].install}"
         )
@@ -131,7 +163,9 @@ def create_backend(name: str, weights: Path, *, threads: int = 0, device: str = 
 
         return OnnxRuntimeBackend(weights, threads=threads, device=device)
     if device == "cuda":
-        raise BackendError("the torch backend compares on the CPU only; choose another one for a GPU")
+        raise BackendError(f"the {chosen} backend runs on the CPU only; choose another one for a GPU")
+    if chosen == "native":
+        return native.NativeBackend(weights, threads=threads)
     from refusion.backends.torch import TorchBackend
 
     return TorchBackend(weights, threads=threads)

@@ -115,19 +115,25 @@ class OnnxRuntimeBackend:
 def _wants_cuda(device: str) -> bool:
     import onnxruntime
 
-    if device == "cpu":
-        return False
-    is_offered = CUDA_PROVIDER in onnxruntime.get_available_providers()
     if device == "cuda":
-        if not is_offered:
+        if CUDA_PROVIDER not in onnxruntime.get_available_providers():
             raise BackendError(
                 f"this ONNX Runtime ({onnxruntime.__version__}) has no CUDA provider: "
                 "`pip uninstall onnxruntime`, then `pip install onnxruntime-gpu` (on Jetson, NVIDIA's build)"
             )
         return True
+    return device == "auto" and would_use_cuda()
+
+
+def would_use_cuda() -> bool:
+    """Tell whether this ONNX Runtime has a CUDA provider, and the machine a GPU."""
+    import onnxruntime
+
+    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        return False
     from refusion.gpus import find_gpus
 
-    return is_offered and bool(find_gpus().gpus)
+    return bool(find_gpus().gpus)
 
 
 def _first_line(error: Exception) -> str:

@@ -44,7 +44,7 @@ def fuse(
             "a TensorRT engine (.plan)."
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto, onnxruntime, tensorrt or torch.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, native, onnxruntime, tensorrt or torch.")] = "auto",
     device: DeviceOption = "auto",
     engines: EnginesOption = None,
     trust: TrustOption = False,

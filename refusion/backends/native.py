@@ -1,0 +1,111 @@
+"""The native engine: the networks computed by refusion's own C++, on the CPU. The fastest there, where built."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refusion.errors import BackendError, InputError, WeightsError
+from refusion.models import Model
+from refusion.weights_file import stated_model
+
+MODULE = "refusion._C"
+_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "baseline": "SSE2"}
+
+
+def is_built() -> bool:
+    """Tell whether the compiled module is there, and was built with the networks."""
+    return importlib.util.find_spec(MODULE) is not None and hasattr(_module(), "FusionNetwork")
+
+
+def detail() -> str:
+    """Return the instruction set that runs would use, for people."""
+    return f"C++, {_NAMES[_module().instruction_sets()[0]]}"
+
+
+class NativeBackend:
+    """Runs a checkpoint in C++, float32, on the CPU: equal to PyTorch within 1e-5."""
+
+    def __init__(self, weights: Path, *, threads: int = 0, instruction_set: str = "") -> None:
+        """Load the weights.
+
+        Args:
+            weights: A `.safetensors` of ours; where PyTorch is installed, also a `.pt` of a training run or an
+                official `.pth`.
+            threads: CPU threads; 0 takes all cores.
+            instruction_set: One of `refusion._C.instruction_sets()`; empty: the best.
+
+        Raises:
+            InputError: There is no such file.
+            WeightsError: It is damaged or holds another network.
+            BackendError: The file needs PyTorch, which is not installed, or there is no such instruction set.
+        """
+        module = _module()
+        if instruction_set and instruction_set not in module.instruction_sets():
+            raise BackendError(
+                f"this machine has no instruction set '{instruction_set}'; it has "
+                + ", ".join(module.instruction_sets())
+            )
+        if threads > module.thread_count():
+            module.set_thread_count(threads)
+        model, tensors = _read(weights)
+        create = {Model.full: module.FusionNetwork}[model]
+        try:
+            self._network: Any = create(tensors, instruction_set=instruction_set, threads=threads)
+        except ValueError as error:
+            raise WeightsError(f"{weights} does not hold the {model.name} network: {error}") from None
+
+    @property
+    def description(self) -> str:
+        return f"native C++, {_NAMES[self._network.instruction_set]}, CPU"
+
+    def run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            fused: NDArray[np.float32] = self._network.run(sources)
+        except MemoryError:
+            height, width = sources.shape[2:]
+            raise BackendError(
+                f"not enough memory for a frame of {width}x{height}: the network needs "
+                f"{height * width * 128 / 2**20:.0f} MiB"
+            ) from None
+        return fused
+
+    def close(self) -> None:
+        self._network = None
+
+
+def _module() -> Any:
+    # By name: there is no stub for it, and it may be missing.
+    return importlib.import_module(MODULE)
+
+
+def _read(path: Path) -> tuple[Model, dict[str, NDArray[np.float32]]]:
+    if not path.is_file():
+        raise InputError(f"there is no checkpoint {path}")
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        model = stated_model(path) or Model.full
+        tensors = load_file(path)
+    else:
+        model, tensors = _read_through_torch(path)
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise WeightsError(f"{path} is damaged: {name} has values that are NaN or infinite")
+    return model, {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
+
+
+def _read_through_torch(path: Path) -> tuple[Model, dict[str, NDArray[np.float32]]]:
+    if importlib.util.find_spec("torch") is None:
+        raise BackendError(
+            f"{path.name} can be read by PyTorch only, which is not installed: pip install 'refusion[export]'"
+        )
+    from refusion.models.checkpoints import load_fusion
+
+    state = load_fusion(path).state_dict()
+    return Model.full, {name: value.numpy() for name, value in state.items()}
