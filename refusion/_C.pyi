@@ -194,7 +194,7 @@ def build_info() -> BuildInfo:
     """Return how the module was compiled."""
 
 def instruction_sets() -> list[str]:
-    """Return the builds of the networks that this machine can run, best first: avx512, avx2, baseline; neon."""
+    """Return the builds of the networks that can run here, best first: avx512, avx2, baseline; neon."""
 
 class FusionNetwork:
     """The full network on the CPU; use `refusion.backends.native`."""

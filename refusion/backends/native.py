@@ -1,4 +1,4 @@
-"""The native engine: the networks computed by refusion's own C++, on the CPU. The fastest there, where built."""
+"""The native engine: the networks in refusion's own C++, on the CPU. The fastest there, where built."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class NativeBackend:
         """Load the weights.
 
         Args:
-            weights: A `.safetensors` of ours; where PyTorch is installed, also a `.pt` of a training run or an
-                official `.pth`.
+            weights: A `.safetensors` of ours; where PyTorch is installed, also a `.pt` of a training run or
+                an official `.pth`.
             threads: CPU threads; 0 takes all cores.
             instruction_set: One of `refusion._C.instruction_sets()`; empty: the best.
 

@@ -1,4 +1,4 @@
-"""The native engine against PyTorch: every size, instruction set and number of threads gives the same picture."""
+"""The native engine against PyTorch: any size, instruction set and number of threads."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ if not native.is_built():
 from refusion import _C
 
 MOST_ERROR = 1e-5
-# One pixel; less than one vector, block, strip (64 columns), band (16 rows); exact, one more and one less of each.
+# One pixel; about one vector, one strip (64 columns), one band (16 rows); several of them.
 SIZES = [
-    (1, 1), (1, 2), (2, 1), (3, 3), (1, 130), (130, 1), (15, 17), (16, 64), (17, 65), (31, 63), (33, 129), (97, 200)
+    (1, 1), (1, 2), (2, 1), (3, 3), (1, 130), (130, 1),
+    (15, 17), (16, 64), (17, 65), (31, 63), (33, 129), (97, 200),
 ]  # fmt: skip
 
 
