@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from refusion import ops
 from refusion.backends import Backend
+from refusion.errors import BackendError
 from refusion.frames import Frame
 from refusion.ranges import OutputRange
 from refusion.tasks import Chroma
@@ -61,60 +64,110 @@ class Executor(Protocol):
         """Return the network's output for checked pairs of one size, float32 (N, H, W) in (0, 1)."""
 
     def close(self) -> None:
-        """Free the device's resources; what is in flight is finished first. Harmless when called twice."""
+        """Free the device's resources, once what runs on it is finished. Harmless when called twice."""
 
 
-class Finished:
-    """A submission whose frames are there already."""
+class _OnCpu:
+    """Pairs on their way through the threads of a CpuExecutor."""
 
-    def __init__(self, frames: list[Frame]) -> None:
+    def __init__(self, frames: Future[list[Frame]]) -> None:
         self._frames = frames
 
     def result(self) -> list[Frame]:
-        return self._frames
+        try:
+            return self._frames.result()
+        except CancelledError:
+            raise BackendError("these frames were given up when what fuses them was closed") from None
 
 
 class CpuExecutor:
-    """Pre- and post-processing on the CPU around any backend. Nothing is in flight: submitting fuses."""
+    """Pre- and post-processing on the CPU around any backend, the three stages overlapped.
 
-    frames_in_flight = 1
+    The caller's thread does the pre-processing of a submission while the network runs on the one before, in a
+    thread of its own, and the one before that is post-processed in another: with three in flight the slowest
+    stage sets the rate: what is shorter than the network costs no time, as long as a core is free for it.
+    """
+
+    frames_in_flight = 3
 
     def __init__(self, backend: Backend, clock: StageClock) -> None:
         self.backend = backend
         self.clock = clock
+        # Threads start with the first submission, and end with the executor if nobody closes it.
+        self._network = ThreadPoolExecutor(1, "refusion network")
+        self._post = ThreadPoolExecutor(1, "refusion post")
+        self._order = threading.Lock()
 
     @property
     def description(self) -> str:
         return f"{self.backend.description}; pre- and post-processing: {ops.implementation()}"
 
     def luma(self, pairs: FramePairs, warp: Warp | None = None) -> NDArray[np.float32]:
+        return self._run(self._prepared(pairs, warp))
+
+    def submit(
+        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
+    ) -> Pending:
+        sources = self._prepared(pairs, warp)
+        colours = [_colour_sources(a, b, policy) for (a, b), policy in zip(pairs, chroma, strict=True)]
+        with self._order:
+            try:
+                fused = self._network.submit(self._run, sources)
+                return _OnCpu(self._post.submit(self._finish, fused, colours, chroma, follower))
+            except RuntimeError:  # the threads have ended
+                raise BackendError("what fuses these frames is closed; open another Fuser") from None
+
+    def close(self) -> None:
+        """What is being computed is finished first; submissions that wait are given up."""
+        self._network.shutdown(wait=False, cancel_futures=True)
+        self._post.shutdown(cancel_futures=True)
+        self._network.shutdown()
+        self.backend.close()
+
+    def _prepared(self, pairs: FramePairs, warp: Warp | None) -> NDArray[np.float32]:
         height, width = pairs[0][1].shape[:2]
         with self.clock.stage("pre"):
             sources = np.empty((len(pairs), 2, height, width), np.float32)
             for slot, (a, b) in zip(sources, pairs, strict=True):
                 ops.preprocess(a, b, warp=warp, out=slot)
+        return sources
+
+    def _run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
         with self.clock.stage("network"):
             return self.backend.run(sources)[:, 0]
 
-    def submit(
-        self, pairs: FramePairs, chroma: Sequence[Chroma], follower: OutputRange, warp: Warp | None = None
-    ) -> Finished:
-        fused = self.luma(pairs, warp)
+    def _finish(
+        self,
+        fused: Future[NDArray[np.float32]],
+        colours: Sequence[tuple[Frame, Frame]],
+        chroma: Sequence[Chroma],
+        follower: OutputRange,
+    ) -> list[Frame]:
+        planes = fused.result()
         with self.clock.stage("post"):
-            return Finished(
-                [
-                    # A warped source gives no colour, and has not the size of the picture.
-                    ops.postprocess(
-                        plane,
-                        a if warp is None else b,
-                        b,
-                        chroma=policy,
-                        value_range=follower.of(plane),
-                        shoulder=follower.shoulder,
-                    )
-                    for plane, (a, b), policy in zip(fused, pairs, chroma, strict=True)
-                ]
-            )
+            return [
+                ops.postprocess(
+                    plane,
+                    a,
+                    b,
+                    chroma=policy,
+                    value_range=follower.of(plane),
+                    shoulder=follower.shoulder,
+                    out=None if policy is Chroma.NONE or b.ndim == 2 else b,
+                )
+                for plane, (a, b), policy in zip(planes, colours, chroma, strict=True)
+            ]
 
-    def close(self) -> None:
-        self.backend.close()
+
+def _colour_sources(a: Frame, b: Frame, chroma: Chroma) -> tuple[Frame, Frame]:
+    """Return frames of our own with the colour of a result; where b is (H, W, 3), it may be written to.
+
+    A source that gives no colour is not looked at: the other one stands in for it, of the picture's size even
+    where the source is to be warped.
+    """
+    if chroma is Chroma.BOTH:
+        return a.copy(), b.copy()
+    if chroma is Chroma.NONE:
+        return b, b
+    own = a.copy() if chroma is Chroma.A else b.copy()
+    return own, own

@@ -44,9 +44,10 @@ class FusedStream:
     def frames(self, pairs: Iterable[tuple[Any, Any] | tuple[Any, Any, Warp | None]]) -> Iterator[Frame]:
         """Fuse pairs as they come, and yield a frame for each, in order.
 
-        As many pairs are in the works as the device can overlap: on a GPU, the next pair is read and sent
-        up while this one is computed. So a frame comes out up to that many pairs later; a live source that
-        must not wait calls the stream for each pair instead.
+        As many pairs are in the works as the device can overlap. On a GPU, the next pair is read and sent up
+        while this one is computed; on a CPU, the next one is read and pre-processed and the one before
+        post-processed meanwhile. So a frame comes out up to that many pairs later; a live source that must
+        not wait calls the stream for each pair instead.
 
         Args:
             pairs: (a, b) or (a, b, warp) of the stream; see Fuser.__call__.

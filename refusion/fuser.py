@@ -25,7 +25,7 @@ class Fuser:
     """Fuses pairs of frames with one set of weights.
 
     Calls from several threads at once are safe, and use the machine no better than one after the other: the
-    network takes all cores, or the whole GPU, for each. What overlaps work on a GPU is `stream().frames()`.
+    network takes all cores, or the whole GPU, for each. What overlaps work is `stream().frames()`.
 
     Example:
         >>> import numpy as np, refusion
@@ -98,7 +98,7 @@ class Fuser:
 
     @property
     def frames_in_flight(self) -> int:
-        """How many pairs of a stream keep the device busy: two on a GPU, one on a CPU."""
+        """How many pairs of a stream keep the device busy: two on a GPU, three on a CPU."""
         return self._executor.frames_in_flight
 
     def __call__(self, a: Any, b: Any, *, warp: Warp | None = None) -> Frame:
@@ -143,7 +143,7 @@ class Fuser:
     ) -> FusedStream:
         """Return what fuses the frames of one stream, in order, with a steady range and colour.
 
-        Call it with each pair, or give `.frames()` all of them, which overlaps work on a GPU.
+        Call it with each pair, or give `.frames()` all of them, which overlaps the work on them.
 
         Args:
             chroma: Where colour comes from, for the whole stream; None decides on the first pair.

@@ -54,12 +54,14 @@ class StageClock:
 
     def median_ms(self) -> dict[str, float]:
         """Return the median duration of each stage in milliseconds, in order of first use."""
+        return {name: statistics.median(values_ms) for name, values_ms in self.calls_ms().items()}
+
+    def calls_ms(self) -> dict[str, list[float]]:
+        """Return the durations of the latest calls of each stage in milliseconds, in order of first use."""
         with self._lock:
-            return {name: 1e3 * statistics.median(values) for name, values in self._seconds.items()}
+            return {name: [1e3 * value for value in values] for name, values in self._seconds.items()}
 
     def percentiles(self, latest: int = KEPT_CALLS) -> dict[str, Percentiles]:
         """Return the percentiles of each stage over so many latest calls, in order of first use."""
-        with self._lock:
-            kept = {name: list(values)[-latest:] for name, values in self._seconds.items()}
-        found = {name: Percentiles.of(1e3 * value for value in values) for name, values in kept.items()}
+        found = {name: Percentiles.of(values[-latest:]) for name, values in self.calls_ms().items()}
         return {name: percentiles for name, percentiles in found.items() if percentiles is not None}

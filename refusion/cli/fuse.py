@@ -19,9 +19,6 @@ from refusion.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from refusion.frames import Frame
     from refusion.fuser import Fuser
     from refusion.ranges import RangePolicy
     from refusion.stream.pairs import PairSource
@@ -180,26 +177,19 @@ def _fuse_pair(fuser: Fuser, path_a: Path, path_b: Path, target: Path) -> None:
 
 
 def _fuse_video(fuser: Fuser, source: PairSource, output: Path, policy: RangePolicy, force: bool) -> None:
-    from collections import deque
-
     from refusion.cli.progress import progress_bar
+    from refusion.stream.background_writer import BackgroundWriter
+    from refusion.stream.pairs import fused_pairs
     from refusion.stream.video_writer import VideoWriter
-
-    # Of the pairs in flight: a frame is written when later pairs have been read already.
-    times_ns: deque[int] = deque()
-
-    def sources() -> Iterator[tuple[Frame, Frame]]:
-        for pair in source:
-            times_ns.append(pair.time_ns)
-            yield pair.a, pair.b
 
     frames = 0
     with (
         VideoWriter(output, rate=source.rate, size=source.size, force=force) as writer,
+        BackgroundWriter(writer, clock=fuser.clock) as encoder,
         progress_bar() as bar,
     ):
-        fused = fuser.stream(chroma=source.chroma, output_range=policy).frames(sources())
-        for frame in bar.track(fused, total=source.frame_count, description="fusing"):
-            writer.write(frame, time_ns=times_ns.popleft())
+        fused = fused_pairs(source, fuser.stream(chroma=source.chroma, output_range=policy))
+        for pair, frame in bar.track(fused, total=source.frame_count, description="fusing"):
+            encoder.write(frame, time_ns=pair.time_ns)
             frames += 1
     print(f"wrote {frames} frames to {output}")

@@ -60,7 +60,7 @@ def open_moments(
         raise UsageError(f"the RTSP transport must be tcp or udp, not '{rtsp_transport}'")
     scene = SharedScene(infrared) if infrared == visible and scheme_of(infrared) == "synthetic" else None
     options = SourceOptions(
-        rate_hz=infrared_rate_hz, size=infrared_size, prefers_raw=True, rtsp_transport=rtsp_transport
+        rate_hz=infrared_rate_hz, size=infrared_size, is_infrared=True, rtsp_transport=rtsp_transport
     )
     source_infrared = open_source(infrared, options, scene=scene)
     options = SourceOptions(rate_hz=visible_rate_hz, rtsp_transport=rtsp_transport)

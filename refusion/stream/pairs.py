@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from refusion.errors import InputError, UsageError
-from refusion.frames import FramePair, checked_frame
+from refusion.frames import Frame, FramePair, checked_frame
+from refusion.fused_stream import FusedStream
+from refusion.stream.prefetching import Prefetched
 from refusion.stream.synthetic import SyntheticScene
 from refusion.stream.video import VideoReader
 from refusion.tasks import Chroma
+from refusion.timing import StageClock
 
 SYNTHETIC = "synthetic:"
+_FRAMES_AHEAD = 4
 
 
 class PairSource(Protocol):
@@ -40,14 +45,25 @@ class PairSource(Protocol):
 
 
 class VideoPairs:
-    """Two video files of one size, rate and length, frame by frame. Nothing is dropped."""
+    """Two video files of one size, rate and length, frame by frame. Nothing is dropped.
 
-    def __init__(self, a: Path, b: Path) -> None:
+    Each is decoded in a thread of its own, a few frames ahead. A video without colour gives (H, W).
+    """
+
+    def __init__(self, a: Path, b: Path, *, clock: StageClock | None = None) -> None:
         """Open both.
+
+        Args:
+            a: A video.
+            b: The other.
+            clock: Gets the time of each frame of either as the stages "decode a" and "decode b", and how long
+                each pair was waited for as "pair".
 
         Raises:
             InputError: One cannot be read, or they differ in size, rate or number of frames.
         """
+        self._clock = clock or StageClock()
+        self._decoding: list[Prefetched[_Decoded]] = []
         self._a = VideoReader(a)
         try:
             self._b = VideoReader(b)
@@ -57,6 +73,7 @@ class VideoPairs:
         try:
             self._check()
             self.chroma = Chroma.of(a_is_gray=not self._a.has_colour, b_is_gray=not self._b.has_colour)
+            self._a, self._b = _without_unused_colour(self._a), _without_unused_colour(self._b)
         except BaseException:
             self.__exit__()
             raise
@@ -78,20 +95,56 @@ class VideoPairs:
                 )
 
     def __iter__(self) -> Iterator[FramePair]:
-        for number, (a, b) in enumerate(itertools.zip_longest(self._a, self._b)):
+        if not self._decoding:
+            self._decoding = [self._decoded(self._a, "a"), self._decoded(self._b, "b")]
+        decoded_a, decoded_b = self._decoding
+        for number in itertools.count():
+            with self._clock.stage("pair"):
+                a, b = next(decoded_a, None), next(decoded_b, None)
+            if a is None and b is None:
+                return
             if a is None or b is None:
                 shorter = self._a if a is None else self._b
                 raise InputError(f"{shorter.path} ends after {number} frames, before the other video")
-            frame_a = checked_frame(a, f"a ({self._a.path})")
-            frame_b = checked_frame(b, f"b ({self._b.path})")
-            yield FramePair(frame_a, frame_b, self._a.time_ns)
+            frame_a = checked_frame(a.image, f"a ({self._a.path})")
+            frame_b = checked_frame(b.image, f"b ({self._b.path})")
+            yield FramePair(frame_a, frame_b, a.time_ns)
 
     def __enter__(self) -> VideoPairs:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Nobody may be reading a file that is closed.
+        self._stop_decoding()
         self._a.close()
         self._b.close()
+
+    def _stop_decoding(self) -> None:
+        for decoding in self._decoding:
+            decoding.close()
+
+    def _decoded(self, video: VideoReader, name: str) -> Prefetched[_Decoded]:
+        stage = f"decode {name}"
+
+        def take() -> _Decoded | None:
+            with self._clock.stage(stage):
+                image = next(video, None)
+            return None if image is None else _Decoded(image, video.time_ns)
+
+        return Prefetched(take, ahead=_FRAMES_AHEAD, name=stage)
+
+
+class _Decoded(NamedTuple):
+    image: Any
+    time_ns: int
+
+
+def _without_unused_colour(video: VideoReader) -> VideoReader:
+    """Return the video itself, or opened anew for its luma where that is all it has."""
+    if video.has_colour or video.is_gray:
+        return video
+    video.close()
+    return VideoReader(video.path, luma=True)
 
 
 def _rounded(rate: Fraction) -> float:
@@ -124,6 +177,19 @@ class SyntheticPairs:
 
     def __exit__(self, *_: object) -> None:
         """Nothing to close."""
+
+
+def fused_pairs(pairs: Iterable[FramePair], stream: FusedStream) -> Iterator[tuple[FramePair, Frame]]:
+    """Yield each pair with its fused frame, several pairs in the works; see FusedStream.frames."""
+    in_flight: deque[FramePair] = deque()
+
+    def noted() -> Iterator[tuple[Frame, Frame]]:
+        for pair in pairs:
+            in_flight.append(pair)
+            yield pair.a, pair.b
+
+    for frame in stream.frames(noted()):
+        yield in_flight.popleft(), frame
 
 
 def open_pairs(a: str, b: str) -> PairSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING
 from refusion.errors import UsageError
 from refusion.frames import Frame
 from refusion.fuser import Fuser
-from refusion.stream.fusing import Finish, MomentFuser
+from refusion.stream.fusing import MomentFuser
+from refusion.stream.in_flight import InFlight
 from refusion.stream.latest import Latest
 from refusion.stream.moments import MomentSource
 from refusion.stream.monitoring import StreamFrame, StreamStatus
@@ -221,33 +223,18 @@ class FusionStream:
 
     def _fuse_all(self) -> None:
         """Fuse until the end; what fails is raised after the frames before it are published."""
-        # A live pair must not wait for the next; of files, a GPU has several in the works.
+        # A live pair must not wait for the next: with more in the works the newest pair would be taken before
+        # the device can have it, and each frame would be older by what it waited. Files overlap all stages.
         depth = 1 if self.is_live else self._fuser.frames_in_flight
-        in_flight: deque[Finish] = deque()
-        failure: Exception | None = None
         moments = iter(self._moments)
-        while failure is None and not self._is_enough(len(in_flight)):
-            try:
-                moment = next(moments)
+        if self._max_frames is not None:
+            moments = itertools.islice(moments, self._max_frames)
+        with InFlight(self._publish, depth=depth) as in_flight:
+            for moment in moments:
                 if self.is_live:
                     # What the source and its network took, and what a busy network of ours adds.
                     self._fuser.clock.add("arrival", (time.monotonic_ns() - moment.time_ns) / 1e9)
-                in_flight.append(self._fusing.begin(moment))
-            except StopIteration:
-                break
-            except Exception as error:
-                failure = error
-            else:
-                if len(in_flight) >= depth:
-                    self._publish(in_flight.popleft()())
-        while in_flight:
-            self._publish(in_flight.popleft()())
-        if failure is not None:
-            raise failure
-
-    def _is_enough(self, in_flight: int) -> bool:
-        shown = self._frames + self._frames_single + in_flight
-        return self._max_frames is not None and shown >= self._max_frames
+                in_flight.put(self._fusing.begin(moment))
 
     def _publish(self, frame: StreamFrame) -> None:
         self._count(frame)

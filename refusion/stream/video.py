@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,12 @@ __all__ = ["VideoReader", "VideoWriter"]
 _COLOUR_SCAN_FRAMES = 250
 _COLOUR_TOLERANCE = 2
 """Chroma this near to neutral counts as gray: lossy encoders move it by a level or two."""
+_PLANAR_LUMA = frozenset(
+    {*(f"yuv{j}{sampling}p" for j in ("", "j") for sampling in (420, 422, 440, 444)), "nv12", "nv21"}
+)
+"""Pixel formats of 8 bits whose first plane is luma alone."""
+_BLACK, _WHITE = 16, 235
+"""Luma of limited range (ITU-T H.273, section 8.3)."""
 
 
 class VideoReader:
@@ -37,6 +45,11 @@ class VideoReader:
 
     A rotation noted in the file (phones) is applied. Odd sizes written by `VideoWriter` come back odd.
 
+    Args:
+        path: The file.
+        luma: Give the luma of colour streams, (H, W), and no colour: for infrared, half the work. Of neutral
+            colours it is the value of the three channels, within a gray level.
+
     Example:
         >>> with VideoReader("clip.mp4") as video:  # doctest: +SKIP
         ...     for frame in video:
@@ -47,8 +60,9 @@ class VideoReader:
             While iterating: a frame cannot be decoded or changes size. Nothing is skipped in silence.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, luma: bool = False) -> None:
         self.path = Path(path)
+        self._luma = luma
         self.time_ns = 0
         """Time of the frame given last, nanoseconds after the first frame."""
         self._container: av.container.InputContainer | None = None
@@ -83,12 +97,13 @@ class VideoReader:
 
     @property
     def is_gray(self) -> bool:
-        """Whether frames come as (H, W)."""
+        """Whether the stream is stored in a gray pixel format."""
         return _is_gray_format(self._stream.codec_context.pix_fmt or "")
 
     @property
     def has_colour(self) -> bool:
-        """Whether any frame has colour, judged from the first 250 frames and every key frame after them.
+        """Whether any frame has colour, judged from the first 250 frames that others are predicted from, and
+        every key frame after them.
 
         Stops at the first frame with colour. The verdict is kept; it does not disturb the iteration.
         """
@@ -162,6 +177,7 @@ class VideoReader:
         convert = VideoReformatter().reformat
         layout = self._stream.codec_context.format
         pixel_format = "bgr24" if layout is None else array_format(layout)
+        wants_luma = self._luma and pixel_format == "bgr24"
         first_pts: int | None = None
         shape: tuple[int, ...] | None = None
         index = 0
@@ -170,8 +186,14 @@ class VideoReader:
                 for raw in packet.decode():
                     if packet.is_corrupt or raw.is_corrupt:
                         raise InputError(f"{self.path} is damaged or truncated at frame {index}")
-                    converted = convert(raw, format=pixel_format, src_color_range=raw.color_range)
-                    picture = self._upright(converted.to_ndarray(), raw)
+                    if wants_luma and raw.format.name in _PLANAR_LUMA:
+                        picture = _luma_plane(raw)
+                    else:
+                        converted = convert(raw, format=pixel_format, src_color_range=raw.color_range)
+                        picture = converted.to_ndarray()
+                        if wants_luma:
+                            picture = cast(Frame, cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+                    picture = self._upright(picture, raw)
                     if shape is not None and picture.shape != shape:
                         raise InputError(
                             f"{self.path} changes from {shape[1]}x{shape[0]} to {size_text(picture)} "
@@ -203,6 +225,8 @@ class VideoReader:
 
         container, stream = self._open()
         convert = VideoReformatter().reformat
+        # Half of the work: what only frames between two others show, which are predicted from, is no colour.
+        stream.codec_context.skip_frame = "NONREF"
         with container:
             try:
                 for index, raw in enumerate(container.decode(stream)):
@@ -221,6 +245,23 @@ def array_format(stored: av.VideoFormat) -> str:
     if not _is_gray_format(stored.name):
         return "bgr24"
     return "gray16le" if stored.components[0].bits > 8 else "gray"
+
+
+def _luma_plane(raw: av.VideoFrame) -> Frame:
+    """Return the first plane of a frame, scaled to full range, (H, W)."""
+    from av.video.reformatter import ColorRange
+
+    plane = raw.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    is_full = raw.color_range == ColorRange.JPEG or raw.format.name.startswith("yuvj")
+    return rows.copy() if is_full else cast(Frame, cv2.LUT(rows, _full_range_table()))
+
+
+@functools.cache
+def _full_range_table() -> NDArray[np.uint8]:
+    """Return the full-range value of each value of limited-range luma."""
+    values = (np.arange(256) - _BLACK) * (255 / (_WHITE - _BLACK))
+    return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
 def _is_gray_format(pixel_format: str) -> bool:

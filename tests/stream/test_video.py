@@ -122,6 +122,27 @@ def test_gray_pixel_formats_give_planes(tmp_path: Path, pixel_format: str, dtype
     np.testing.assert_array_equal(frame, plane)
 
 
+CODECS = {"nv12": "rawvideo", "yuvj420p": "mjpeg"}
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p", "yuv444p", "nv12", "yuv420p10le", "bgr0"])
+def test_luma_alone_is_what_neutral_colours_have(tmp_path: Path, pixel_format: str) -> None:
+    plane = np.tile(np.linspace(0, 255, 34).round().astype(np.uint8), (21, 1))
+    path = tmp_path / "neutral.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(CODECS.get(pixel_format, "ffv1"), rate=10)
+        stream.width, stream.height, stream.pix_fmt = 34, 21, pixel_format
+        picture = av.VideoFrame.from_ndarray(np.dstack([plane] * 3), format="bgr24")
+        container.mux(stream.encode(picture.reformat(format=pixel_format)))
+        container.mux(stream.encode(None))
+    with VideoReader(path, luma=True) as video:
+        assert (video.size, video.is_gray) == ((34, 21), False)
+        (found,) = list(video)
+    assert found.flags.c_contiguous
+    # Limited range has fewer levels, and FFmpeg's conversion to it rounds once more.
+    np.testing.assert_allclose(found, plane, atol=2)
+
+
 def test_rotation_is_applied(tmp_path: Path) -> None:
     path = tmp_path / "phone.mp4"
     picture = flat((128, 128, 128), (64, 32))

@@ -40,7 +40,7 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
         raise InputError(f"the address of a source is empty; give {_KINDS}")
     scheme = scheme_of(uri)
     if scheme == "synthetic":
-        return SyntheticView(scene or SharedScene(uri), is_infrared=options.prefers_raw)
+        return SyntheticView(scene or SharedScene(uri), is_infrared=options.is_infrared)
     if scheme == gstreamer.SCHEME:
         return gstreamer.GStreamerPipeline(uri)
     if scheme in SCHEMES:
@@ -55,4 +55,4 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
         raise InputError(f"'{without_password(uri)}' is no source that is known; give {_KINDS}")
     if path.suffix.lower() in IMAGE_SUFFIXES and path.exists():
         raise InputError(f"{path} is one image; give its folder, or fuse two images with: refusion fuse")
-    return VideoFile(path)
+    return VideoFile(path, luma=options.is_infrared)

@@ -118,7 +118,7 @@ class Camera:
             InputError: It does not have the format that was stated.
         """
         stated = self._options.format
-        if stated is None and not self._options.prefers_raw:
+        if stated is None and not self._options.is_infrared:
             return False
         wanted = _Y16 if stated is None else cv2.VideoWriter.fourcc(*stated.ljust(4))
         has_it = device.set(cv2.CAP_PROP_FOURCC, wanted) and device.get(cv2.CAP_PROP_FOURCC) == wanted

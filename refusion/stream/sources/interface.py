@@ -81,7 +81,7 @@ class SourceOptions:
     """Width and height asked of cameras, pixels."""
     format: str | None = None
     """Pixel format asked of cameras, four characters as V4L2 has them: MJPG, YUYV, Y16."""
-    prefers_raw: bool = False
-    """Whether a camera of no stated format is to give 16-bit gray (Y16) if it can: true for infrared."""
+    is_infrared: bool = False
+    """Whether a camera of no stated format is to give 16-bit gray (Y16) if it can, and a video its luma."""
     rtsp_transport: str = "tcp"
     """"tcp", which loses no packets, or "udp"."""

@@ -14,9 +14,16 @@ class VideoFile:
 
     is_live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, luma: bool = False) -> None:
+        """Set the source up.
+
+        Args:
+            path: The file.
+            luma: Whether its frames' luma is all that is wanted.
+        """
         self.uri = str(path)
         self._path = path
+        self._luma = luma
 
     def open(self, stop: threading.Event) -> VideoFileReader:
         """Open the file.
@@ -25,7 +32,7 @@ class VideoFile:
             InputError: It is missing, no video, or truncated.
         """
         del stop  # A file does not make its reader wait.
-        return VideoFileReader(VideoReader(self._path))
+        return VideoFileReader(VideoReader(self._path, luma=self._luma))
 
 
 class VideoFileReader:

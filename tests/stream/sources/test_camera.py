@@ -78,7 +78,7 @@ def camera(folder: Path, device: Device, **options: Any) -> Camera:
 
 @pytest.mark.parametrize("form", ["rows", "flattened", "bytes"])
 def test_a_thermal_camera_gives_its_counts(tmp_path: Path, form: str) -> None:
-    reader = camera(tmp_path, Device(has_y16=True, form=form), prefers_raw=True).open(threading.Event())
+    reader = camera(tmp_path, Device(has_y16=True, form=form), is_infrared=True).open(threading.Event())
     timed = reader.read()
     assert timed is not None
     np.testing.assert_array_equal(timed.image, np.arange(48, dtype=np.uint16).reshape(6, 8) + 8000)
@@ -87,15 +87,15 @@ def test_a_thermal_camera_gives_its_counts(tmp_path: Path, form: str) -> None:
 
 def test_the_size_asked_for_leaves_telemetry_out(tmp_path: Path) -> None:
     device = Device(has_y16=True, form="telemetry")
-    timed = camera(tmp_path, device, prefers_raw=True, size=(8, 6)).open(threading.Event()).read()
+    timed = camera(tmp_path, device, is_infrared=True, size=(8, 6)).open(threading.Event()).read()
     assert timed is not None
     assert timed.image.shape == (6, 8)
 
 
-@pytest.mark.parametrize(("has_y16", "prefers_raw"), [(False, True), (True, False), (False, False)])
-def test_other_cameras_give_colour(tmp_path: Path, has_y16: bool, prefers_raw: bool) -> None:
+@pytest.mark.parametrize(("has_y16", "is_infrared"), [(False, True), (True, False), (False, False)])
+def test_other_cameras_give_colour(tmp_path: Path, has_y16: bool, is_infrared: bool) -> None:
     device = Device(has_y16=has_y16)
-    timed = camera(tmp_path, device, prefers_raw=prefers_raw, rate_hz=9).open(threading.Event()).read()
+    timed = camera(tmp_path, device, is_infrared=is_infrared, rate_hz=9).open(threading.Event()).read()
     assert timed is not None
     assert (timed.image.shape, timed.image.dtype) == ((6, 8, 3), np.uint8)
     assert device.properties[cv2.CAP_PROP_FPS] == 9
@@ -103,7 +103,7 @@ def test_other_cameras_give_colour(tmp_path: Path, has_y16: bool, prefers_raw: b
 
 def test_a_stated_format_is_asked_for(tmp_path: Path) -> None:
     device = Device(has_y16=True)
-    camera(tmp_path, device, prefers_raw=True, format="MJPG").open(threading.Event())
+    camera(tmp_path, device, is_infrared=True, format="MJPG").open(threading.Event())
     assert device.properties[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
     assert device.properties[cv2.CAP_PROP_CONVERT_RGB] == 1
 
@@ -184,7 +184,7 @@ from refusion.stream.sources import SourceLostError, SourceOptions
 from refusion.stream.sources.camera import Camera
 
 stop = threading.Event()
-reader = Camera(0, SourceOptions(prefers_raw=True), devices=Path(sys.argv[1])).open(stop)
+reader = Camera(0, SourceOptions(is_infrared=True), devices=Path(sys.argv[1])).open(stop)
 if sys.argv[2] == "stop":
     threading.Timer(1.5, stop.set).start()
 try:
