@@ -6,6 +6,7 @@
 #include "bindings.hpp"
 #include "cpu/instruction_set.hpp"
 #include "refusion/fusion_network.hpp"
+#include "refusion/lite_network.hpp"
 
 namespace py = pybind11;
 namespace arrays = refusion::arrays;
@@ -16,8 +17,8 @@ namespace {
 using Array = py::array_t<float, py::array::c_style>;
 
 // By their names; the arrays must outlive the result.
-std::map<std::string, Tensor> tensors_of(const std::map<std::string, Array>& arrays) {
-    std::map<std::string, Tensor> tensors;
+Tensors tensors_of(const std::map<std::string, Array>& arrays) {
+    Tensors tensors;
     for (const auto& [name, array] : arrays) {
         tensors[name] = {array.data(), {array.shape(), array.shape() + array.ndim()}};
     }
@@ -37,6 +38,18 @@ Array run(Network& network, const Array& sources) {
     return fused;
 }
 
+template <class Network>
+void bind(py::module_& module, const char* name) {
+    py::class_<Network>(module, name)
+        .def(py::init([](const std::map<std::string, Array>& arrays, const std::string& instruction_set,
+                         int threads) {
+                 return std::make_unique<Network>(tensors_of(arrays), instruction_set, threads);
+             }),
+             py::arg("tensors"), py::kw_only(), py::arg("instruction_set") = "", py::arg("threads") = 0)
+        .def("run", &run<Network>, py::arg("sources"))
+        .def_property_readonly("instruction_set", &Network::instruction_set);
+}
+
 }  // namespace
 
 void bind_network(py::module_& module) {
@@ -48,14 +61,8 @@ void bind_network(py::module_& module) {
         return names;
     });
 
-    py::class_<FusionNetwork>(module, "FusionNetwork")
-        .def(py::init([](const std::map<std::string, Array>& arrays, const std::string& instruction_set,
-                         int threads) {
-                 return std::make_unique<FusionNetwork>(tensors_of(arrays), instruction_set, threads);
-             }),
-             py::arg("tensors"), py::kw_only(), py::arg("instruction_set") = "", py::arg("threads") = 0)
-        .def("run", &run<FusionNetwork>, py::arg("sources"))
-        .def_property_readonly("instruction_set", &FusionNetwork::instruction_set);
+    bind<FusionNetwork>(module, "FusionNetwork");
+    bind<LiteNetwork>(module, "LiteNetwork");
 }
 
 }  // namespace refusion::bindings

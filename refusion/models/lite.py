@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from refusion.models.blocks import widened
+
 STRIDE_PX = 16
 """Side of a cell of the grid."""
 FEATURES = 12
@@ -35,7 +37,7 @@ class GridNetwork(nn.Module):
 
     def forward(self, sources: Tensor) -> Tensor:
         """Return the grid, (N, coefficients, H / 16, W / 16), of (N, 2, H, W), sides multiples of 16."""
-        x = F.relu(self.stem(sources))
+        x = F.relu(self.stem(sources.to(self.stem.weight.dtype)))
         x = F.relu(self.bottom(F.relu(self.middle(x))))
         for block in self.blocks:
             x = x + F.relu(block(x))
@@ -74,8 +76,10 @@ class LiteModule(nn.Module):
         )[:, :, :height, :width]
         around = F.pad(sources, (1, 1, 1, 1), mode="replicate")
         ones = torch.ones_like(sources[:, :1])
-        features = torch.cat((ones, sources, F.relu(self.features(around))), dim=1)
-        return (coefficients * features).sum(dim=1, keepdim=True)
+        learned = F.relu(self.features(around.to(self.features.weight.dtype)))
+        # As in the full network, float32 goes in and comes out of a half-precision copy.
+        features = torch.cat((ones, sources, widened(learned)), dim=1)
+        return (widened(coefficients) * features).sum(dim=1, keepdim=True)
 
 
 def _padded(sources: Tensor) -> Tensor:

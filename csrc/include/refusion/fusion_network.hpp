@@ -4,19 +4,14 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
+
+#include "refusion/tensor.hpp"
 
 namespace refusion {
 
-// A tensor of weights by PyTorch's shape, contiguous. It has to live only while it is read.
-struct Tensor {
-    const float* data = nullptr;
-    std::vector<std::ptrdiff_t> shape;
-};
-
 // The full fusion module (ReFusion, IJCV 2024, section 3.2) on the CPU in float32: the function that
-// refusion.models.FusionModule computes, to about 1e-6. Tiles of the picture stay in the cache through a whole
-// transformer block, so that a block reads and writes the feature maps once. Needs 128 bytes a pixel.
+// refusion.models.FusionModule computes, to about 1e-6. Tiles of the picture stay in the cache through a
+// whole transformer block, so that a block reads and writes the feature maps once. Needs 128 bytes a pixel.
 class FusionNetwork {
   public:
     // `tensors` by the names of FusionModule's state dict. `instruction_set`: "avx512", "avx2", "baseline",
@@ -29,9 +24,9 @@ class FusionNetwork {
     FusionNetwork(const FusionNetwork&) = delete;
     FusionNetwork& operator=(const FusionNetwork&) = delete;
 
-    // Fuses `count` pairs of `height` x `width`: sources (count, 2, height, width) in [0, 1], fused (count, 1,
-    // height, width) in (0, 1), both contiguous. The bits do not depend on the number of threads. Calls from
-    // several threads take turns. Throws std::bad_alloc.
+    // Fuses `count` pairs of `height` x `width`: sources (count, 2, height, width) in [0, 1], fused (count,
+    // 1, height, width) in (0, 1), both contiguous. The bits do not depend on the number of threads. Calls
+    // from several threads take turns. Throws std::bad_alloc.
     void run(const float* sources, std::ptrdiff_t count, std::ptrdiff_t height, std::ptrdiff_t width,
              float* fused);
 

@@ -1,0 +1,195 @@
+"""The lite network in C++: equal to the PyTorch module, whatever the size, the threads and the vectors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+_C = pytest.importorskip("refusion._C", reason="the compiled module is not built")
+
+from refusion.models.lite import LiteModule  # noqa: E402
+
+Tensors = dict[str, NDArray[np.float32]]
+SIZES = ((1, 1), (1, 40), (37, 1), (2, 3), (15, 17), (16, 16), (17, 15), (33, 47), (97, 129), (250, 331))
+
+
+@pytest.fixture(scope="module")
+def module() -> LiteModule:
+    torch.manual_seed(0)
+    module = LiteModule().eval()
+    with torch.no_grad():
+        # At the start all coefficients are close to those of the average: here they differ from cell to cell.
+        module.grid.output.weight.normal_(std=0.1)
+        module.grid.output.bias[3:].normal_(std=0.1)
+    return module
+
+
+@pytest.fixture(scope="module")
+def tensors(module: LiteModule) -> Tensors:
+    return {name: value.detach().numpy() for name, value in module.state_dict().items()}
+
+
+def sources(height: int, width: int, count: int = 1) -> NDArray[np.float32]:
+    return np.random.default_rng(height * width).random((count, 2, height, width), np.float32)
+
+
+@pytest.mark.parametrize("instruction_set", _C.instruction_sets())
+def test_it_computes_what_the_module_computes(
+    module: LiteModule, tensors: Tensors, instruction_set: str
+) -> None:
+    network = _C.LiteNetwork(tensors, instruction_set=instruction_set)
+    assert network.instruction_set == instruction_set
+    for height, width in SIZES:
+        pairs = sources(height, width, 2)
+        with torch.inference_mode():
+            expected = module(torch.from_numpy(pairs)).numpy()
+        if height * width > 10000:
+            assert ((expected > 0) & (expected < 1)).mean() > 0.5
+        np.testing.assert_allclose(network.run(pairs), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_flat_sources(module: LiteModule, tensors: Tensors, value: float) -> None:
+    flat = np.full((1, 2, 50, 70), value, np.float32)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(flat)).numpy()
+    np.testing.assert_allclose(_C.LiteNetwork(tensors).run(flat), expected, atol=1e-5, rtol=0)
+
+
+def test_other_numbers_of_channels_features_and_blocks(tensors: Tensors) -> None:
+    torch.manual_seed(1)
+    module = LiteModule().eval()
+    grid = module.grid
+    module.features = torch.nn.Conv2d(2, 5, 3)
+    grid.stem = torch.nn.Conv2d(2, 7, 4, stride=4)
+    grid.middle = torch.nn.Conv2d(7, 19, 3, stride=2, padding=1)
+    grid.bottom = torch.nn.Conv2d(19, 65, 3, stride=2, padding=1)
+    grid.blocks = torch.nn.ModuleList([torch.nn.Conv2d(65, 65, 3, padding=1)])
+    grid.output = torch.nn.Conv2d(65, 8, 1)
+    others = {name: value.detach().numpy() for name, value in module.state_dict().items()}
+    pairs = sources(40, 90)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(pairs)).numpy()
+    for instruction_set in _C.instruction_sets():
+        found = _C.LiteNetwork(others, instruction_set=instruction_set).run(pairs)
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    threads = _C.thread_count()
+    _C.set_thread_count(3)
+    yield
+    _C.set_thread_count(threads)
+
+
+def test_the_number_of_threads_changes_no_bit(tensors: Tensors, three_threads: None) -> None:
+    networks = [_C.LiteNetwork(tensors, threads=threads) for threads in (0, 1, 2, 7)]
+    for height, width in ((3, 5), (97, 129), (250, 331)):
+        pairs = sources(height, width)
+        first, *others = (network.run(pairs) for network in networks)
+        for other in others:
+            np.testing.assert_array_equal(other, first)
+
+
+def test_threads_share_a_network(tensors: Tensors, three_threads: None) -> None:
+    network = _C.LiteNetwork(tensors)
+    inputs = [sources(60 + 3 * index, 130 - index) for index in range(24)]
+    expected = [_C.LiteNetwork(tensors, threads=1).run(pair) for pair in inputs]
+    with ThreadPoolExecutor(6) as executor:
+        for found, result in zip(executor.map(network.run, inputs), expected, strict=True):
+            np.testing.assert_array_equal(found, result)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("grid.stem.weight", lambda w: None, "the tensor grid.stem.weight is missing"),
+        ("grid.blocks.0.bias", lambda w: None, "the tensor grid.blocks.0.bias is missing"),
+        ("grid.blocks.7.bias", lambda w: np.zeros(48), "the tensor grid.blocks.7.bias is not of this network"),
+        (
+            "grid.middle.weight",
+            lambda w: w[:, 1:],
+            r"the tensor grid.middle.weight is \(32, 15, 3, 3\), not \(any, 16, 3, 3\)",
+        ),
+        ("grid.output.weight", lambda w: w[0], r"grid.output.weight is \(48, 1, 1\), not \(15, 48, 1, 1\)"),
+        ("features.weight", lambda w: w[:0], r"features.weight is \(0, 2, 3, 3\), not \(any, 2, 3, 3\)"),
+        ("features.bias", lambda w: w * np.nan, "features.bias has values that are NaN or infinite"),
+    ],
+)
+def test_bad_tensors_are_refused(tensors: Tensors, name: str, change: object, message: str) -> None:
+    changed = change(tensors.get(name))  # type: ignore[operator]
+    others = {key: value for key, value in tensors.items() if key != name}
+    if changed is not None:
+        others[name] = np.ascontiguousarray(changed, np.float32)
+    with pytest.raises(ValueError, match=message):
+        _C.LiteNetwork(others)
+
+
+def test_bad_calls_are_refused(tensors: Tensors) -> None:
+    with pytest.raises(ValueError, match="this machine has no instruction set 'mmx'; it has "):
+        _C.LiteNetwork(tensors, instruction_set="mmx")
+    network = _C.LiteNetwork(tensors)
+    for shape in ((2, 4, 4), (1, 3, 4, 4), (0, 2, 4, 4), (1, 2, 0, 4)):
+        with pytest.raises(ValueError, match=r"sources must be \(N, 2, H, W\), not of shape"):
+            network.run(np.zeros(shape, np.float32))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_calls_work_after_fork_while_other_threads_call(tensors: Tensors, tmp_path: Path) -> None:
+    np.savez(tmp_path / "tensors.npz", **tensors)
+    script = tmp_path / "fork.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import os, sys, threading
+            import numpy as np
+            from refusion import _C
+
+            _C.set_thread_count(3)
+            network = _C.LiteNetwork(dict(np.load(sys.argv[1])))
+            sources = np.random.default_rng(0).random((1, 2, 200, 300), np.float32)
+            expected = network.run(sources)
+            stop = threading.Event()
+
+            def same():
+                return np.array_equal(network.run(sources), expected)
+
+            def keep_calling():
+                while not stop.is_set():
+                    assert same()
+
+            threads = [threading.Thread(target=keep_calling) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for _ in range(10):
+                child = os.fork()
+                if child == 0:
+                    os._exit(0 if same() and same() else 1)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            stop.set()
+            for thread in threads:
+                thread.join()
+            print("all the same")
+            """
+        )
+    )
+    # A hang is what this test is for, so it must end: the limit is far above the second that it takes.
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(script), str(tmp_path / "tensors.npz")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout == "all the same\n", done.stderr
