@@ -15,6 +15,7 @@ from refusion.models import Model
 from refusion.weights_file import stated_model
 
 MODULE = "refusion._C"
+_BYTES_PER_PIXEL = {Model.full: 128, Model.lite: 2}
 _NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "baseline": "SSE2"}
 
 
@@ -54,7 +55,8 @@ class NativeBackend:
         if threads > module.thread_count():
             module.set_thread_count(threads)
         model, tensors = _read(weights)
-        create = {Model.full: module.FusionNetwork}[model]
+        self._model = model
+        create = {Model.full: module.FusionNetwork, Model.lite: module.LiteNetwork}[model]
         try:
             self._network: Any = create(tensors, instruction_set=instruction_set, threads=threads)
         except ValueError as error:
@@ -70,8 +72,8 @@ class NativeBackend:
         except MemoryError:
             height, width = sources.shape[2:]
             raise BackendError(
-                f"not enough memory for a frame of {width}x{height}: the network needs "
-                f"{height * width * 128 / 2**20:.0f} MiB"
+                f"not enough memory for a frame of {width}x{height}: the {self._model.name} network needs "
+                f"{height * width * _BYTES_PER_PIXEL[self._model] / 2**20:.0f} MiB"
             ) from None
         return fused
 
@@ -105,7 +107,7 @@ def _read_through_torch(path: Path) -> tuple[Model, dict[str, NDArray[np.float32
         raise BackendError(
             f"{path.name} can be read by PyTorch only, which is not installed: pip install 'refusion[export]'"
         )
-    from refusion.models.checkpoints import load_fusion
+    from refusion.models.checkpoints import load_network, model_of
 
-    state = load_fusion(path).state_dict()
-    return Model.full, {name: value.numpy() for name, value in state.items()}
+    module = load_network(path)
+    return model_of(module), {name: value.numpy() for name, value in module.state_dict().items()}

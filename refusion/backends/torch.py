@@ -16,9 +16,9 @@ class TorchBackend:
     def __init__(self, weights: Path, *, threads: int = 0) -> None:
         import torch
 
-        from refusion.models.checkpoints import load_fusion
+        from refusion.models.checkpoints import load_network
 
-        self._module = load_fusion(weights)
+        self._module = load_network(weights)
         self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if threads:
             torch.set_num_threads(threads)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch", reason="torch is not installed")
 _C = pytest.importorskip("refusion._C", reason="the compiled module is not built")
 
+from refusion import Fuser  # noqa: E402
+from refusion.models.checkpoints import save_network  # noqa: E402
 from refusion.models.lite import LiteModule  # noqa: E402
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -116,7 +118,7 @@ def test_threads_share_a_network(tensors: Tensors, three_threads: None) -> None:
     [
         ("grid.stem.weight", lambda w: None, "the tensor grid.stem.weight is missing"),
         ("grid.blocks.0.bias", lambda w: None, "the tensor grid.blocks.0.bias is missing"),
-        ("grid.blocks.7.bias", lambda w: np.zeros(48), "the tensor grid.blocks.7.bias is not of this network"),
+        ("grid.blocks.7.bias", lambda w: np.zeros(48), "grid.blocks.7.bias is not of this network"),
         (
             "grid.middle.weight",
             lambda w: w[:, 1:],
@@ -143,6 +145,15 @@ def test_bad_calls_are_refused(tensors: Tensors) -> None:
     for shape in ((2, 4, 4), (1, 3, 4, 4), (0, 2, 4, 4), (1, 2, 0, 4)):
         with pytest.raises(ValueError, match=r"sources must be \(N, 2, H, W\), not of shape"):
             network.run(np.zeros(shape, np.float32))
+
+
+def test_a_file_of_the_lite_network_runs_natively_by_itself(module: LiteModule, tmp_path: Path) -> None:
+    path = tmp_path / "lite.safetensors"
+    save_network(module, path, task="ivif")
+    a, b = np.random.default_rng(0).integers(0, 256, (2, 60, 90), np.uint8)
+    with Fuser(weights=path) as fuser, Fuser(weights=path, backend="torch", model="lite") as reference:
+        assert fuser.description.startswith("native C++, ")
+        np.testing.assert_allclose(fuser.luma(a, b), reference.luma(a, b), atol=1e-5, rtol=0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -8,7 +8,7 @@
 
 namespace refusion {
 
-// The lite network (refusion/models/lite.py) on the CPU in float32. Needs about 0.4 bytes a pixel, and some
+// The lite network (refusion/models/lite.py) on the CPU in float32. Needs about 2 bytes a pixel, and some
 // rows for each thread.
 class LiteNetwork {
   public:
