@@ -15,13 +15,16 @@ from refusion.models import Model
 from refusion.weights_file import stated_model
 
 MODULE = "refusion._C"
+_NETWORKS = {Model.full: "FusionNetwork", Model.lite: "LiteNetwork"}
 _BYTES_PER_PIXEL = {Model.full: 128, Model.lite: 2}
 _NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "baseline": "SSE2"}
 
 
 def is_built() -> bool:
     """Tell whether the compiled module is there, and was built with the networks."""
-    return importlib.util.find_spec(MODULE) is not None and hasattr(_module(), "FusionNetwork")
+    if importlib.util.find_spec(MODULE) is None:
+        return False
+    return all(hasattr(_module(), network) for network in _NETWORKS.values())
 
 
 def detail() -> str:
@@ -56,7 +59,7 @@ class NativeBackend:
             module.set_thread_count(threads)
         model, tensors = _read(weights)
         self._model = model
-        create = {Model.full: module.FusionNetwork, Model.lite: module.LiteNetwork}[model]
+        create = getattr(module, _NETWORKS[model])
         try:
             self._network: Any = create(tensors, instruction_set=instruction_set, threads=threads)
         except ValueError as error:
