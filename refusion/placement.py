@@ -123,7 +123,7 @@ class Placement:
     def _shipped_file(self) -> Path:
         name = fastest_for_shipped_weights(self.device.value) if self.backend == "auto" else self.backend
         files = self._shipped()
-        return files.safetensors if name in ("native", "torch") else files.onnx
+        return files.onnx if name == "onnxruntime" else files.safetensors
 
     def _open_backend(self, path: Path, clock: StageClock) -> CpuExecutor:
         backend = create_backend(self.backend, path, threads=self.threads, device=self.device.value)

@@ -189,12 +189,12 @@ def test_what_fails_is_raised_in_its_place(
         (
             {"backend": "cuda"},
             UsageError,
-            "no backend 'cuda'; choose one of auto, onnxruntime, torch",
+            "no backend 'cuda'; choose one of auto, native, onnxruntime, torch",
         ),
         ({"device": "gpu"}, UsageError, "there is no device 'gpu'; choose one of auto, cpu, cuda"),
         ({"output_range": "tracked"}, UsageError, r"use Fuser.stream\(\)"),
         ({"weights": "none.onnx"}, InputError, "there is no model none.onnx"),
-        ({"weights": "model.bin"}, UsageError, "must end in one of .onnx, .safetensors, .pth, .pt"),
+        ({"weights": "model.bin"}, UsageError, "must end in one of .safetensors, .pth, .pt, .onnx"),
         (
             {"weights": "x.onnx", "backend": "torch"},
             UsageError,
@@ -209,5 +209,5 @@ def test_bad_options_are_refused(options: dict[str, str], error: type[Exception]
 
 def test_it_says_what_runs_and_closes_twice() -> None:
     with Fuser("ivif") as fuser:
-        assert "ONNX Runtime" in fuser.description
+        assert ", CPU; pre- and post-processing: " in fuser.description
     fuser.close()

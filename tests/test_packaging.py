@@ -166,7 +166,7 @@ def test_installed_wheel_fuses_with_its_weights_and_native_code(site: Path, tmp_
     )
     done = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH=str(site), REFUSION_OPS="native")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"(8, 9) {site / 'refusion' / 'weights'} ONNX Runtime")
+    assert done.stdout.startswith(f"(8, 9) {site / 'refusion' / 'weights'} native C++")
 
 
 @pytest.mark.parametrize("is_installed_elsewhere", [False, True])

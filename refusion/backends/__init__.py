@@ -124,7 +124,9 @@ def choose_backend(name: str, weights: Path) -> str:
         raise UsageError(f"there is no backend '{name}'; choose one of {', '.join(known)}")
     able = [backend for backend, facts in BACKENDS.items() if weights.suffix in facts.suffixes]
     if not able:
-        suffixes = ", ".join(suffix for facts in BACKENDS.values() for suffix in facts.suffixes)
+        suffixes = ", ".join(
+            dict.fromkeys(suffix for facts in BACKENDS.values() for suffix in facts.suffixes)
+        )
         raise UsageError(f"{weights} is no weights file: it must end in one of {suffixes}")
     if name == "auto":
         name = next(filter(is_installed, able), able[0])

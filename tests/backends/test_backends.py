@@ -23,7 +23,7 @@ def test_onnxruntime_and_torch_agree() -> None:
 def test_every_backend_reports() -> None:
     report = {capability.name: capability for capability in capabilities()}
     assert report["onnxruntime"].available
-    assert set(report) == {"onnxruntime", "tensorrt", "torch"}
+    assert set(report) == {"native", "onnxruntime", "tensorrt", "torch"}
     assert report["onnxruntime"].detail.startswith("onnxruntime")
 
 
@@ -79,5 +79,5 @@ def test_every_task_has_shipped_weights(task: Task) -> None:
 
 def test_torch_runs_on_the_cpu_only() -> None:
     pytest.importorskip("torch", reason="torch is not installed")
-    with pytest.raises(BackendError, match="the torch backend compares on the CPU only"):
+    with pytest.raises(BackendError, match="the torch backend runs on the CPU only"):
         Fuser("ivif", backend="torch", device="cuda")
