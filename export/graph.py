@@ -1,4 +1,4 @@
-"""The fusion module in the form that runtimes execute best; the same function."""
+"""The networks in the form that runtimes execute best; the same function."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from refusion.export.attention import half_product_attention, whole_product_attention
 from refusion.models.blocks import ChannelAttention, GatedFeedForward, Projection
-from refusion.models.fusion import CrossAttentionFusion, FusionModule
+from refusion.models.checkpoints import FusionNetwork
+from refusion.models.fusion import CrossAttentionFusion
 
 # Which projections of which layers are split, into how many parts.
 SPLIT_PROJECTIONS: dict[type[nn.Module], dict[str, int]] = {
@@ -43,11 +44,11 @@ class SplitProjection(nn.Module):
         return tuple(part(x) for part in self.parts)
 
 
-def runtime_form(module: FusionModule, *, half_products: bool = False) -> nn.Module:
+def runtime_form(module: FusionNetwork, *, half_products: bool = False) -> nn.Module:
     """Return a copy of the module with every split projection computed in parts.
 
     Args:
-        module: The network.
+        module: The network; lite has nothing to split.
         half_products: Whether its attention multiplies in FP16 only (see half_product_attention).
     """
     module = copy.deepcopy(module).eval()

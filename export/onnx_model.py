@@ -9,6 +9,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,9 +35,11 @@ from refusion.export.verification import (
     verify,
 )
 from refusion.files import refuse_existing, replacing
-from refusion.models.checkpoints import ARCHITECTURE, load_fusion
+from refusion.models import Model
+from refusion.models.checkpoints import FusionNetwork, load_network, model_of
 from refusion.tasks import Task
 from refusion.weights import sha256
+from refusion.weights_file import stated_model
 
 
 class OnnxForm(enum.Enum):
@@ -53,7 +56,7 @@ class OnnxRequest:
     """What to export, and how."""
 
     checkpoint: Path
-    """`.safetensors` of ours, `.pt` of a training run, or an official `.pth`."""
+    """`.safetensors` of ours, full or lite, `.pt` of a training run, or an official `.pth`."""
     task: Task
     """The task that the weights are for; kept in the model's metadata."""
     precision: Precision = Precision.fp32
@@ -61,14 +64,19 @@ class OnnxRequest:
     shape: Shape | None = None
     """(batch, height, width) to fix; None leaves all three dynamic."""
     half_products: bool = False
-    """Multiply queries and keys in FP16, for TensorRT-RTX on Turing; FP16 only."""
+    """Multiply queries and keys in FP16, for TensorRT-RTX on Turing; full and FP16 only."""
+
+    @cached_property
+    def model(self) -> Model:
+        """The network that the checkpoint holds; errors as in `load_network`."""
+        return stated_model(self.checkpoint) or model_of(load_network(self.checkpoint))
 
     def metadata(self) -> dict[str, str]:
         """Return what identifies the exported model; the runtime and the engine builder read it."""
         return {
-            ARCHITECTURE_KEY: ARCHITECTURE,
+            ARCHITECTURE_KEY: self.model.value.architecture,
             "refusion.task": self.task.name,
-            "refusion.model": "full",
+            "refusion.model": self.model.name,
             "refusion.precision": self.precision.name,
             "refusion.form": self.form.name,
             "refusion.shape": shape_text(self.shape) if self.shape else "dynamic",
@@ -79,7 +87,7 @@ class OnnxRequest:
 
     def file_name(self) -> str:
         """Return the model's file name; what is usual is not in it."""
-        parts = [self.task.name, "full", self.precision.name]
+        parts = [self.task.name, self.model.name, self.precision.name]
         parts += [shape_text(self.shape)] if self.shape else []
         parts += ["decomposed"] if self.form is OnnxForm.decomposed else []
         parts += ["turing"] if self.half_products else []
@@ -124,7 +132,7 @@ def export_onnx(
         BackendError: A package of the export extra is missing.
     """
     refuse_existing(target, force=force)
-    module = load_fusion(request.checkpoint)
+    module = load_network(request.checkpoint)
     report(f"tracing {request.checkpoint.name}")
     model = _simplified(_traced(module, request), request.shape)
     is_mixed = request.precision is Precision.fp16
@@ -179,8 +187,8 @@ def _describe(model: Any, key: str, value: str) -> None:
     entry.key, entry.value = key, value
 
 
-def _traced(module: nn.Module, request: OnnxRequest) -> bytes:
-    form = runtime_form(cast(Any, module), half_products=request.half_products)
+def _traced(module: FusionNetwork, request: OnnxRequest) -> bytes:
+    form = runtime_form(module, half_products=request.half_products)
     if request.precision is Precision.fp16:
         half_convolutions(form)
     dynamic = {0: "batch", 2: "height", 3: "width"}

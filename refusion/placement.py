@@ -17,7 +17,7 @@ from refusion.models import Model
 from refusion.tasks import Task
 from refusion.timing import StageClock
 from refusion.weights import ShippedWeights, sha256, shipped_weights
-from refusion.weights_file import stated, stated_model
+from refusion.weights_file import refuse_other_model, stated, stated_model
 
 if TYPE_CHECKING:
     from refusion.backends.tensorrt.shelf import Shelf
@@ -67,7 +67,8 @@ class Placement:
         Raises:
             RefusionError: As Fuser says.
         """
-        self._refuse_other_model()
+        if self.weights is not None and self.model is not None:
+            refuse_other_model(self.weights, self.model)
         if self.weights is not None and self.weights.suffix == PLAN_SUFFIX:
             return self.weights, self._open_named_plan(self.weights, clock)
         if self.backend == "tensorrt":
@@ -77,16 +78,6 @@ class Placement:
         if shelf is None or not shelf.holds_any:
             return path, self._open_backend(path, clock)
         return path, self._by_size(shelf, self._open_fallback(path, clock), clock)
-
-    def _refuse_other_model(self) -> None:
-        if self.weights is None or self.model is None:
-            return
-        found = stated_model(self.weights)
-        if found is not None and found is not self.model:
-            raise UsageError(
-                f"{self.weights} holds the {found.name} model, not {self.model.name}: name another file, or "
-                "leave out the model"
-            )
 
     def _open_named_plan(self, plan: Path, clock: StageClock) -> Executor:
         if self.backend not in ("auto", "tensorrt"):

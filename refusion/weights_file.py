@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from refusion.errors import WeightsError
+from refusion.errors import UsageError, WeightsError
 from refusion.models import Model
 
 
@@ -40,3 +40,13 @@ def stated_model(path: Path) -> Model | None:
     metadata = stated(path)
     # ONNX models have keys of their own, so as not to meet those of other tools.
     return Model.of_architecture(metadata.get("refusion.architecture") or metadata.get("architecture"))
+
+
+def refuse_other_model(path: Path, model: Model) -> None:
+    """Raise UsageError if the file says that it holds another network; WeightsError as in `stated_model`."""
+    found = stated_model(path)
+    if found is not None and found is not model:
+        raise UsageError(
+            f"{path} holds the {found.name} model, not {model.name}: name another file, or leave out the "
+            "model"
+        )

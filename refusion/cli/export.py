@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from refusion.cli.options import ForceOption, TaskOption
+from refusion.cli.options import ForceOption, ModelOption, TaskOption
 
 
 class ExportFormat(str, enum.Enum):
@@ -35,6 +35,7 @@ IntOption = Optional[int]  # noqa: UP045
 
 def export(
     task: TaskOption = "ivif",
+    model: ModelOption = None,
     fp16: Annotated[
         bool, typer.Option("--fp16", help="FP16 weights and activations, FP32 where FP16 breaks.")
     ] = False,
@@ -88,19 +89,24 @@ def export(
     """
     from refusion.cli.export_steps import Export
     from refusion.errors import UsageError
+    from refusion.models import Model
     from refusion.tasks import Task
 
     chosen = Task.parse(task)
+    network = None if model is None else Model.parse(model)
     if fp16 and fp32:
         raise UsageError("--fp16 and --fp32 exclude each other")
     if (verify_a is None) != (verify_b is None):
         raise UsageError("--verify-a and --verify-b go together")
-    if onnx is not None and (checkpoint is not None or fp16 or fp32 or format is ExportFormat.onnx):
-        raise UsageError("--onnx starts from an exported model: leave out --checkpoint, --fp16, --fp32")
+    if onnx is not None and (checkpoint or network or fp16 or fp32 or format is ExportFormat.onnx):
+        raise UsageError(
+            "--onnx starts from an exported model: leave out --checkpoint, --model, --fp16, --fp32"
+        )
     if target is not None and format is not ExportFormat.tensorrt_rtx:
         raise UsageError("--target builds for a GPU that is not here, which --format tensorrt-rtx alone can")
     work = Export(
         task=chosen,
+        model=network,
         precision="fp16" if fp16 else "fp32",
         checkpoint=checkpoint,
         onnx=onnx,

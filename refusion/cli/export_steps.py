@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,10 @@ from refusion.cli.progress import progress_bar
 from refusion.errors import BackendError, RefusionError, UsageError
 from refusion.files import make_folder
 from refusion.gpus import find_gpus
+from refusion.models import Model
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
+from refusion.weights_file import refuse_other_model
 
 if TYPE_CHECKING:
     from refusion.export.engine import BuiltEngine
@@ -32,6 +34,8 @@ class Export:
     """What was asked for on the command line."""
 
     task: Task
+    model: Model | None
+    """None: full, or what the checkpoint holds."""
     precision: str
     checkpoint: Path | None
     onnx: Path | None
@@ -64,7 +68,11 @@ class Export:
     @property
     def weights(self) -> Path:
         """The checkpoint to export."""
-        return self.checkpoint or shipped_weights(self.task).safetensors
+        if self.checkpoint is None:
+            return shipped_weights(self.task, self.model or Model.full).safetensors
+        if self.model is not None:
+            refuse_other_model(self.checkpoint, self.model)
+        return self.checkpoint
 
     def write_onnx(self, *, library: Library | None = None, is_dynamic: bool = False) -> ExportReport:
         """Export the checkpoint, unless this very export is there already."""
@@ -80,8 +88,9 @@ class Export:
             precision=Precision[self.precision],
             form=OnnxForm[form],
             shape=profile.optimum if profile.is_fixed and not is_dynamic else None,
-            half_products=self.precision == "fp16" and self._is_for_turing(library),
         )
+        if request.model is Model.full and self.precision == "fp16" and self._is_for_turing(library):
+            request = replace(request, half_products=True)
         make_folder(self.folder)
         path = self.folder / request.file_name()
         report = None if self.force else exported_before(request, path)
@@ -129,14 +138,15 @@ class Export:
         make_folder(self.folder)
         onnx = self.onnx or self.write_onnx(is_dynamic=True).path
         source = read_source(onnx)
-        stem = f"refusion_{source.task}_{source.precision}"
+        name = source.task + Model[source.model].value.suffix
+        stem = f"refusion_{name.replace('-', '_')}_{source.precision}"
         models = [
             TritonModel(
                 f"{stem}_onnx",
                 TritonBackend.onnxruntime,
                 onnx,
                 profile,
-                f"{source.task}, {source.precision}, any GPU or CPU; weights {source.checkpoint_sha256[:12]}",
+                f"{name}, {source.precision}, any GPU or CPU; weights {source.checkpoint_sha256[:12]}",
             )
         ]
         built = self._plan_for_triton(onnx, profile)
@@ -148,7 +158,7 @@ class Export:
                     TritonBackend.tensorrt,
                     built.path,
                     profile,
-                    f"{source.task}, {source.precision}; needs TensorRT {identity.tensorrt_version} and "
+                    f"{name}, {source.precision}; needs TensorRT {identity.tensorrt_version} and "
                     f"{identity.gpu_name} ({identity.compute_capability})",
                 )
             )
@@ -212,9 +222,9 @@ class Export:
     def _reference(self, source: OnnxSource) -> Run:
         if self.onnx is None:
             from refusion.export.onnx_model import pytorch_runner
-            from refusion.models.checkpoints import load_fusion
+            from refusion.models.checkpoints import load_network
 
-            return pytorch_runner(load_fusion(self.weights))
+            return pytorch_runner(load_network(self.weights))
         # Without PyTorch the ONNX itself, whose own accuracy its export measured.
         from refusion.export.verification import onnxruntime_runner
 

@@ -71,19 +71,22 @@ class LiteModule(nn.Module):
     def unclamped(self, sources: Tensor) -> Tensor:
         """Return what `forward` clamps: training needs the gradients of pixels that are out of range."""
         height, width = sources.shape[2:]
+        # Whole cells to the end: cropping one channel is cheaper than cropping every coefficient.
+        whole = _padded(sources)
         coefficients = F.interpolate(
-            self.grid(_padded(sources)), scale_factor=STRIDE_PX, mode="bilinear", align_corners=False
-        )[:, :, :height, :width]
-        around = F.pad(sources, (1, 1, 1, 1), mode="replicate")
-        ones = torch.ones_like(sources[:, :1])
+            self.grid(whole), scale_factor=STRIDE_PX, mode="bilinear", align_corners=False
+        )
+        around = F.pad(whole, (1, 1, 1, 1), mode="replicate")
         learned = F.relu(self.features(around.to(self.features.weight.dtype)))
         # As in the full network, float32 goes in and comes out of a half-precision copy.
-        features = torch.cat((ones, sources, widened(learned)), dim=1)
-        return (widened(coefficients) * features).sum(dim=1, keepdim=True)
+        features = torch.cat((torch.ones_like(whole[:, :1]), whole, widened(learned)), dim=1)
+        fused = (widened(coefficients) * features).sum(dim=1, keepdim=True)
+        return fused[:, :, :height, :width]
 
 
 def _padded(sources: Tensor) -> Tensor:
     """Return sources with their last row and column repeated up to whole cells."""
     height, width = sources.shape[2:]
-    below, right = -height % STRIDE_PX, -width % STRIDE_PX
+    # Not `-size % STRIDE_PX`: TensorRT's remainder may be negative, and then it refuses dynamic sizes.
+    below, right = ((size + STRIDE_PX - 1) // STRIDE_PX * STRIDE_PX - size for size in (height, width))
     return F.pad(sources, (0, right, 0, below), mode="replicate")
