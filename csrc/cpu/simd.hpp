@@ -1,6 +1,10 @@
 #pragma once
 
-#include <cstring>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 // Vectors of float for sources that are compiled once per instruction set (refusion_add_kernels in
 // cmake/kernels.cmake), written with the vector extensions of GCC and Clang. Each build has its own namespace,
@@ -57,6 +61,33 @@ REFUSION_INLINE Vector splat(float value) {
 #else
     return Vector{value, value, value, value};
 #endif
+}
+
+// Lane by lane; the compilers make calls of a loop over the lanes.
+REFUSION_INLINE Vector square_root(Vector value) {
+#if defined(__AVX512F__)
+    // Not _mm512_sqrt_ps: GCC 12 warns of an uninitialised value within it.
+    return (Vector)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)value);
+#elif defined(__AVX2__)
+    return (Vector)_mm256_sqrt_ps((__m256)value);
+#elif defined(__x86_64__)
+    return (Vector)_mm_sqrt_ps((__m128)value);
+#elif defined(__aarch64__)
+    return (Vector)vsqrtq_f32((float32x4_t)value);
+#else
+    REFUSION_UNROLL
+    for (int i = 0; i < kLanes; ++i) {
+        value[i] = __builtin_sqrtf(value[i]);
+    }
+    return value;
+#endif
+}
+
+// Keeps an array in memory, from which one value for all lanes is one load; the compiler would take it from
+// the lane of a register in several steps.
+template <class Array>
+REFUSION_INLINE void keep_in_memory(Array& array) {
+    asm volatile("" : "+m"(array));
 }
 
 REFUSION_INLINE Vector minimum(Vector a, Vector b) { return a < b ? a : b; }

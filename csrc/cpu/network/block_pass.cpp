@@ -140,10 +140,8 @@ void BlockOnBand::read(Span strip, std::ptrdiff_t y, float* to) {
         to += kReach * channels;
         x += kReach;
     }
-    for (; x < end; ++x) {
-        std::memcpy(to, row + x * kPixelFloats, bytes);
-        to += channels;
-    }
+    const float* const next = y + 1 < band_.rows.end && y >= band_.rows.begin ? row + width_ * kPixelFloats : nullptr;
+    block_.gather(row + x * kPixelFloats, next != nullptr ? next + x * kPixelFloats : nullptr, to, end - x);
     if (own && strip.end < width_) {
         for (std::ptrdiff_t i = 0; i < kReach; ++i) {
             std::memcpy(replaced + i * channels, row + (strip.end - kReach + i) * kPixelFloats, bytes);

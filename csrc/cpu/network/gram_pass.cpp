@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "passes.hpp"
 #include "projection.hpp"
@@ -52,13 +51,9 @@ void sum_strip(const Pass& pass, const Block& block, Span band, Span strip, Scra
             std::fill_n(ring.row(y), pixels * projected.channels, 0.0f);
             return;
         }
-        float* to = row + (columns.begin - (strip.begin - halo)) * block.channels;
-        const float* from = pass.map.row(y) + columns.begin * kPixelFloats + block.channel;
-        for (std::ptrdiff_t x = columns.begin; x < columns.end; ++x) {
-            std::memcpy(to, from, static_cast<std::size_t>(block.channels) * sizeof(float));
-            to += block.channels;
-            from += kPixelFloats;
-        }
+        const std::ptrdiff_t first = columns.begin * kPixelFloats + block.channel;
+        block.gather(pass.map.row(y) + first, y + 1 < height ? pass.map.row(y + 1) + first : nullptr,
+                     row + (columns.begin - (strip.begin - halo)) * block.channels, columns.size());
         project_row(projected, row, normalised, ring.row(y), pixels);
         margins.clear(ring.row(y));
     };

@@ -3,6 +3,7 @@
 
 #include "convolution.hpp"
 #include "depthwise.hpp"
+#include "gather.hpp"
 #include "normalise.hpp"
 #include "pointwise.hpp"
 
@@ -22,6 +23,8 @@ constexpr PointwiseKernel from_residual() {
 }  // namespace
 
 const NetworkKernels kNetworkKernels = {
+    &gather<16>,
+    &gather<32>,
     &normalise<16>,
     &normalise<32>,
     {{

@@ -22,6 +22,7 @@ using Depthwise = void (*)(const FourRows& rows, std::ptrdiff_t channels, const 
                            float* second, std::ptrdiff_t pixels);
 using Gram = void (*)(const FourRows& rows, std::ptrdiff_t channels, const float* weights, float* scratch,
                       std::ptrdiff_t pixels, bool second_counts, double* sums);
+using Gather = void (*)(const float* from, const float* next, float* to, std::ptrdiff_t pixels);
 using Pack = void (*)(const float* weights, std::ptrdiff_t in, float* packed);
 
 // A 1x1 convolution of given shape.
@@ -35,6 +36,8 @@ struct PointwiseKernel {
 // What the network is computed with, built for one instruction set. Rows of pixels have the channels innermost;
 // see the headers of the same names for what each does.
 struct NetworkKernels {
+    Gather gather16;
+    Gather gather32;
     void (*normalise16)(const float* in, float* out, std::ptrdiff_t pixels);
     void (*normalise32)(const float* in, float* out, std::ptrdiff_t pixels);
     std::array<PointwiseKernel, 14> pointwise;

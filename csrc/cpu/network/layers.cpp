@@ -181,6 +181,7 @@ Block Builder::transformer(const std::string& name, std::ptrdiff_t channels, std
     Block block;
     block.channel = first_channel;
     block.channels = channels;
+    block.gather = channels == kFeatures ? kernels_.gather16 : kernels_.gather32;
 
     Attention& attention = block.attention;
     attention.channels = channels;
@@ -217,6 +218,7 @@ Block Builder::cross_attention(const std::string& name) {
     const Matrix taps[2] = {depthwise(name + ".qkv_a.1", 3 * c), depthwise(name + ".qkv_b.1", 3 * c)};
     Block block;
     block.channels = joint;
+    block.gather = kernels_.gather32;
 
     Attention& attention = block.attention;
     attention.channels = joint;

@@ -43,6 +43,7 @@ struct Attention {
 struct Block {
     std::ptrdiff_t channel = 0;  // the first of the pixel's that it works on
     std::ptrdiff_t channels = 0;
+    Gather gather = nullptr;
     Attention attention;
     Projected values;
     std::vector<Part> mix;  // weights for one picture: see attention_matrices

@@ -14,7 +14,7 @@ void normalise(const float* in, float* out, std::ptrdiff_t pixels) {
     constexpr float kEpsilon = 1e-5f;
     for (std::ptrdiff_t p = 0; p < pixels; p += kLanes, in += kLanes * kChannels, out += kLanes * kChannels) {
         Vector rows[kLanes];
-        alignas(64) float factors[kLanes];
+        alignas(64) float means[kLanes], factors[kLanes];
         REFUSION_UNROLL
         for (int i = 0; i < kLanes; ++i) {
             rows[i] = load(in + i * kChannels);
@@ -23,28 +23,26 @@ void normalise(const float* in, float* out, std::ptrdiff_t pixels) {
                 rows[i] += load(in + i * kChannels + v * kLanes);
             }
         }
-        store(factors, lane_sums(rows) * (1.0f / kChannels));
+        store(means, lane_sums(rows) * (1.0f / kChannels));
+        keep_in_memory(means);
         // Centred before squaring: the difference of two mean squares would lose the digits of flat regions.
         REFUSION_UNROLL
         for (int i = 0; i < kLanes; ++i) {
             rows[i] = Vector{};
             REFUSION_UNROLL
             for (int v = 0; v < vectors; ++v) {
-                const Vector centred = load(in + i * kChannels + v * kLanes) - factors[i];
-                store(out + i * kChannels + v * kLanes, centred);
+                const Vector centred = load(in + i * kChannels + v * kLanes) - means[i];
                 rows[i] += centred * centred;
             }
         }
-        store(factors, lane_sums(rows) * (1.0f / kChannels) + kEpsilon);
-        for (int i = 0; i < kLanes; ++i) {
-            factors[i] = 1.0f / __builtin_sqrtf(factors[i]);
-        }
+        store(factors, 1.0f / square_root(lane_sums(rows) * (1.0f / kChannels) + kEpsilon));
+        keep_in_memory(factors);
         REFUSION_UNROLL
         for (int i = 0; i < kLanes; ++i) {
             REFUSION_UNROLL
             for (int v = 0; v < vectors; ++v) {
-                float* place = out + i * kChannels + v * kLanes;
-                store(place, load(place) * factors[i]);
+                const std::ptrdiff_t place = i * kChannels + v * kLanes;
+                store(out + place, (load(in + place) - means[i]) * factors[i]);
             }
         }
     }
