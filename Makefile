@@ -1,15 +1,17 @@
-# make setup | demo | test | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
+# make setup | demo | bench | test | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
 PYTHON ?= python3
 VENV ?= .venv
 # The CPU build of torch. Tests that need torch are skipped, with the reason, where no such build is at
 # hand for this Python; TORCH=torch takes the registry's own build (on Linux: CUDA, several gigabytes).
 TORCH ?= torch==2.13.0+cpu
 
+REPORT ?= benchmarks/results/cpu.json
+
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc cmake -type f)
 
-.PHONY: setup demo test lint types format clean
+.PHONY: setup demo bench test lint types format clean
 
 setup: $(STAMP)
 
@@ -23,6 +25,11 @@ $(STAMP): $(SOURCES)
 
 demo: setup
 	$(BIN)/refusion demo -o out/demo --force
+
+# On a quiet machine; replaces this machine's report and the tables of docs/benchmarks.md.
+bench: setup
+	$(BIN)/refusion bench latency --end-to-end --scaling --json $(REPORT) --force
+	$(BIN)/python -m refusion.benchmarks.pages $(REPORT)
 
 test: setup lint
 	$(BIN)/python -m pytest

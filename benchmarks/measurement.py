@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -44,6 +46,29 @@ def machine() -> dict[str, object]:
         "opencv": cv2.__version__,
         "opencv_threads": cv2.getNumThreads(),
     }
+
+
+def peak_resident_mib() -> float:
+    """Return the largest resident memory that this process has had, of its own program alone (Linux)."""
+    # Not getrusage: its maximum goes back before exec, to the parent's memory.
+    return _status_mib("VmHWM")
+
+
+def resident_mib() -> float:
+    """Return the resident memory of this process now (Linux)."""
+    return _status_mib("VmRSS")
+
+
+def reset_peak_resident() -> None:
+    """Let the peak begin anew at what is resident now (Linux; where that is not allowed, the peak stays)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status_mib(name: str) -> float:
+    status = Path("/proc/self/status")
+    match = re.search(rf"{name}:\s+(\d+) kB", status.read_text()) if status.is_file() else None
+    return int(match[1]) / 2**10 if match else float("nan")
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from typing import NamedTuple
 
 import torch
 
-from refusion.benchmarks.measurement import machine, print_facts, write_report
+from refusion.benchmarks.measurement import machine, peak_resident_mib, print_facts, write_report
 from refusion.benchmarks.transcription import TranscribedSteps
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch
@@ -114,13 +113,6 @@ def _step_of(
     if kind == "meta":
         return lambda: steps.meta(inner, outer, FACTORS, move=True), graphed
     return lambda: steps.descend(inner, FACTORS), graphed
-
-
-def peak_resident_mib() -> float:
-    """Return the largest resident memory that this process has had, of its own program alone (Linux)."""
-    # Not getrusage: its maximum goes back before exec, to the parent's memory.
-    match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(match[1]) / 2**10 if match else float("nan")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -30,6 +30,13 @@ def stream_main() -> None:
     _run_alone(stream)
 
 
+def bench_main() -> None:
+    """Entry point of `refusion-bench`."""
+    from refusion.cli.bench import bench_application
+
+    _run(bench_application())
+
+
 def train_main() -> None:
     """Entry point of `python -m refusion.training`."""
     from refusion.cli.train import train

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from refusion.cli.bench import bench_application
 from refusion.cli.calibrate import calibrate
 from refusion.cli.demo import demo
 from refusion.cli.doctor import doctor
@@ -28,6 +29,7 @@ def application() -> typer.Typer:
     app.command()(export)
     app.command()(train)
     app.command("eval")(evaluate)
+    app.add_typer(bench_application(), name="bench")
     app.command()(demo)
     app.command()(doctor)
     return app

@@ -26,7 +26,9 @@ def test_import_needs_numpy_and_opencv_only() -> None:
     assert not modules & {*HEAVY, "typer", "rich"}
 
 
-@pytest.mark.parametrize("command", ["", "fuse", "calibrate", "export", "train", "eval", "demo", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["", "fuse", "calibrate", "export", "train", "eval", "demo", "doctor", "bench"]
+)
 def test_help_answers_without_heavy_imports(command: str) -> None:
     code = (
         "import sys, refusion.cli\n"

@@ -1,0 +1,101 @@
+"""What results depend on besides the machine: versions, the build, the commit."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import refusion
+from refusion import ops
+from refusion.benchmarks.measurement import machine
+
+_PACKAGES = ("torch", "onnxruntime", "av", "safetensors")
+# Of the flags that Linux lists, those that decide how fast a network runs; Arm's have other names.
+_INSTRUCTION_SETS = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx_vnni",
+    "amx_tile",
+    "amx_bf16",
+    "asimd",
+    "asimddp",
+    "bf16",
+    "sve",
+    "sve2",
+)
+
+
+def facts(threads: int) -> dict[str, object]:
+    """Return the facts of a run on this machine.
+
+    Args:
+        threads: As asked for; 0 stands for all processors that this process may use.
+    """
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "refusion": refusion.__version__,
+        "commit": commit(),
+        **machine(),
+        "instruction_sets": instruction_sets(),
+        "threads": threads or processors(),
+        "pre_and_post": ops.implementation(),
+        **_native_build(),
+        **{name: found for name in _PACKAGES if (found := _version(name))},
+    }
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def instruction_sets() -> list[str]:
+    """Return the vector instruction sets of this processor, as Linux calls them; empty elsewhere."""
+    cpu_info = Path("/proc/cpuinfo")
+    for line in cpu_info.read_text().splitlines() if cpu_info.is_file() else ():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            flags = set(value.split())
+            return [one for one in _INSTRUCTION_SETS if one in flags]
+    return []
+
+
+def commit() -> str | None:
+    """Return the commit of the checkout that this is, "-dirty" where files differ; None outside of one."""
+    folder = Path(__file__).resolve().parent
+    # Installed in an environment within some other project, git would name that one's commit.
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
+
+
+def _native_build() -> dict[str, object]:
+    if importlib.util.find_spec("refusion._C") is None:
+        return {}
+    from refusion import _C
+
+    return {"native_threads": _C.thread_count(), "native_build": dict(_C.build_info())}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

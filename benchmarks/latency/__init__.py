@@ -1,0 +1,4 @@
+"""How long fusing takes: the network alone, a pair, two videos; against baselines, in turns with ours.
+
+`refusion bench latency` is the command; `run` in `refusion.benchmarks.latency.run` is what it calls.
+"""

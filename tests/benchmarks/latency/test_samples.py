@@ -1,0 +1,47 @@
+"""Calls in turns, their percentiles, and ratios with intervals."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from refusion.benchmarks.latency.samples import Samples, Turns, ratio
+
+
+def test_calls_take_turns_after_a_warm_up() -> None:
+    order: list[str] = []
+    calls = {name: lambda name=name: order.append(name) for name in "ab"}  # type: ignore[misc]
+    measured = Turns(2, least_s=1e9, most_calls=3).take(calls)
+    # One of each, then turns: one not measured, and three that are.
+    assert "".join(order) == "ab" + 2 * ("a" * 4 + "b" * 4)
+    assert measured["b"].numbers == [2, 3, 4, 6, 7, 8]
+    assert measured["b"].samples_of(list(range(9))).times_ms == (2, 3, 4, 6, 7, 8)
+
+
+def test_a_turn_ends_when_its_time_is_over() -> None:
+    measured = Turns(3, least_s=0.0, most_calls=9).take({"x": lambda: None})["x"]
+    assert len(measured.samples.times_ms) == 3
+
+
+def test_a_long_call_needs_no_second_warm_up() -> None:
+    measured = Turns(1, least_s=0.0).take({"x": lambda: time.sleep(0.51)})["x"]
+    assert (measured.calls, measured.numbers) == (2, [1])
+    (milliseconds,) = measured.samples.times_ms
+    assert milliseconds >= 510
+
+
+def test_percentiles_are_measured_values() -> None:
+    found = Samples(tuple(float(value) for value in range(1, 201)), (4.0, 2.0)).as_json()
+    assert (found["p50_ms"], found["p95_ms"], found["p99_ms"], found["max_ms"]) == (100.5, 190, 198, 200)
+    assert (found["calls"], found["processor_p50_ms"]) == (200, 3.0)
+
+
+@pytest.mark.parametrize(("factor", "told_apart"), [(1.0, False), (1.5, True)])
+def test_an_interval_holds_the_true_ratio(factor: float, told_apart: bool) -> None:
+    random = np.random.default_rng(3)
+    found = ratio(factor * random.gamma(50, size=60), random.gamma(50, size=60))
+    assert found.low < factor < found.high
+    assert found.low < found.value < found.high
+    assert (found.low > 1) is told_apart
