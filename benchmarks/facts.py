@@ -45,6 +45,7 @@ def facts(threads: int) -> dict[str, object]:
         **machine(),
         "instruction_sets": instruction_sets(),
         "threads": threads or processors(),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "pre_and_post": ops.implementation(),
         **_native_build(),
         **{name: found for name in _PACKAGES if (found := _version(name))},

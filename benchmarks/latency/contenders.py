@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import importlib.util
-import io
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion.backends import BACKENDS, Backend, create_backend
+from refusion.benchmarks.facts import processors
 from refusion.errors import BackendError, UsageError
 from refusion.models import Model
 from refusion.tasks import Task
@@ -137,8 +137,8 @@ class OfficialNetwork:
         import torch
 
         self._module = _official_module(checkpoint)
-        if threads:
-            torch.set_num_threads(threads)
+        # Stated, whatever OMP_NUM_THREADS says.
+        torch.set_num_threads(threads or processors())
 
     @property
     def description(self) -> str:
@@ -207,20 +207,18 @@ def export_naively(weights: Weights, target: Path, *, size: tuple[int, int], bat
         raise BackendError("the naive ONNX export needs onnx: pip install 'refusion[export]'")
     import torch
 
-    exported = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         # What the exporter says of itself and of constants is not about this network.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _official_module(checkpoint),
             (torch.rand(batch, 2, size[1], size[0]),),
-            exported,
+            str(target),
             input_names=["sources"],
             output_names=["fused"],
             opset_version=_NAIVE_OPSET,
             dynamo=False,
         )
-    target.write_bytes(exported.getvalue())
     return replace(weights, naive_onnx=target)
 
 

@@ -186,6 +186,7 @@ class VideoReader:
                 for raw in packet.decode():
                     if packet.is_corrupt or raw.is_corrupt:
                         raise InputError(f"{self.path} is damaged or truncated at frame {index}")
+                    picture: NDArray[Any]
                     if wants_luma and raw.format.name in _PLANAR_LUMA:
                         picture = _luma_plane(raw)
                     else:
