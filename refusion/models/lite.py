@@ -20,10 +20,18 @@ FEATURES = 12
 """Learned features of a pixel; with 1, source a and source b it has three more."""
 STEM_CHANNELS, MIDDLE_CHANNELS, GRID_CHANNELS = 16, 32, 48
 GRID_BLOCKS = 2
+CONTEXT_CHANNELS = STEM_CHANNELS + GRID_CHANNELS
+MIN_MEAN = 1e-3
+"""Added to the means of maps before their logarithm."""
 
 
 class GridNetwork(nn.Module):
-    """Predicts the coefficients of all cells: convolutions at 1/4, 1/8 and 1/16 of the resolution."""
+    """Predicts the coefficients of all cells: convolutions at 1/4, 1/8 and 1/16 of the resolution.
+
+    The whole picture counts, too: the full network prefers the source that has more contrast in all of it.
+    Its attention sees ratios, so here the means of maps enter as logarithms, whose differences are ratios:
+    without them, weights trained on one camera kept half the contrast of another's pictures.
+    """
 
     def __init__(self, coefficients: int) -> None:
         super().__init__()
@@ -33,19 +41,34 @@ class GridNetwork(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Conv2d(GRID_CHANNELS, GRID_CHANNELS, 3, padding=1) for _ in range(GRID_BLOCKS)
         )
+        effect = nn.Linear(CONTEXT_CHANNELS, 2 * GRID_CHANNELS)
+        self.context = nn.Sequential(nn.Linear(CONTEXT_CHANNELS, CONTEXT_CHANNELS), nn.ReLU(), effect)
+        # Training starts as if all pictures were alike.
+        nn.init.zeros_(effect.weight)
+        nn.init.zeros_(effect.bias)
         self.output = nn.Conv2d(GRID_CHANNELS, coefficients, 1)
 
     def forward(self, sources: Tensor) -> Tensor:
         """Return the grid, (N, coefficients, H / 16, W / 16), of (N, 2, H, W), sides multiples of 16."""
-        x = F.relu(self.stem(sources.to(self.stem.weight.dtype)))
-        x = F.relu(self.bottom(F.relu(self.middle(x))))
-        for block in self.blocks:
+        stem = F.relu(self.stem(sources.to(self.stem.weight.dtype)))
+        x = F.relu(self.bottom(F.relu(self.middle(stem))))
+        shift, gain = self._of_picture(stem, x)
+        first, *others = self.blocks
+        x = x + F.relu(first(x) + shift)
+        for block in others:
             x = x + F.relu(block(x))
-        return self.output(x)
+        return self.output(x * gain)
+
+    def _of_picture(self, stem: Tensor, bottom: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the whole picture adds to the first block, and multiplies the last map by."""
+        means = torch.cat([widened(x).mean((2, 3)) for x in (stem, bottom)], dim=1)
+        context = self.context((means + MIN_MEAN).log()).to(bottom.dtype)[:, :, None, None]
+        shift, gain = context.split(GRID_CHANNELS, dim=1)
+        return shift, 1 + gain
 
 
 class LiteModule(nn.Module):
-    """The lite fusion network: 61,571 parameters, about 550 multiplications a pixel (full: 60,000)."""
+    """The lite fusion network: 71,971 parameters, about 550 multiplications a pixel (full: 60,000)."""
 
     def __init__(self) -> None:
         super().__init__()

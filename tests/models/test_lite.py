@@ -23,6 +23,7 @@ def module() -> LiteModule:
     torch.manual_seed(0)
     module = LiteModule().eval()
     torch.nn.init.normal_(module.grid.output.weight, std=0.2)
+    torch.nn.init.normal_(module.grid.context[-1].weight, std=0.05)
     return module
 
 
@@ -55,6 +56,15 @@ def test_coefficients_lie_at_the_centres_of_their_cells(module: LiteModule) -> N
         learned = module.features(around).relu().flatten()
         features = torch.cat((torch.ones(1), sources[0, :, y, x], learned))
         torch.testing.assert_close(module.unclamped(sources)[0, 0, y, x], coefficients @ features)
+
+
+def test_the_whole_picture_counts(module: LiteModule) -> None:
+    sources = torch.rand(1, 2, 40 * STRIDE_PX, STRIDE_PX)
+    darker = sources.clone()
+    darker[:, 0, 20 * STRIDE_PX :] *= 0.2
+    # Far beyond what the convolutions see.
+    change = (module.unclamped(darker) - module.unclamped(sources))[..., :STRIDE_PX, :].abs()
+    assert change.max() > 1e-3
 
 
 def test_a_pair_is_fused_alone_as_in_a_batch(module: LiteModule) -> None:
