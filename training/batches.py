@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import torch
@@ -44,6 +44,7 @@ class BatchLoader:
         workers: int = 0,
         device: torch.device | str = "cpu",
         share: tuple[int, int] = (0, 1),
+        as_batch: Callable[[Tensor], Batch] = Batch.from_pairs,
     ) -> None:
         """Start no worker yet: that happens with the first steps.
 
@@ -55,8 +56,10 @@ class BatchLoader:
             workers: Processes that cut patches ahead; 0 cuts them in this one, as pairs on a GPU need.
             device: Where mini-batches are wanted.
             share: (rank, processes): of every mini-batch only the pairs rank, rank + processes, ...
+            as_batch: Makes a mini-batch of what is drawn.
         """
         self.device = torch.device(device)
+        self._as_batch = as_batch
         self._pairs = _PairsOfSteps(source, size, patch_px, seed, share)
         self._order = _Order()
         self._loader = self._start(workers) if workers else None
@@ -65,7 +68,7 @@ class BatchLoader:
         """Yield the mini-batch of each step; workers stay ready for the next call."""
         for pairs in self._tensors(steps):
             # Doubled here: half the bytes come from the workers, and half go to the device.
-            yield Batch.from_pairs(pairs.to(self.device, non_blocking=True))
+            yield self._as_batch(pairs.to(self.device, non_blocking=True))
 
     def _tensors(self, steps: Sequence[Step]) -> Iterator[Tensor]:
         if self._loader is None:

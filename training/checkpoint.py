@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from refusion.errors import OutputError, WeightsError
-from refusion.models.checkpoints import load_fusion
+from refusion.models.checkpoints import load_network, model_of
 from refusion.training.steps import Steps
 
 
@@ -60,15 +60,20 @@ def start_from(path: Path, steps: Steps) -> None:
     """Load modules alone, for a new run that goes on from another's weights.
 
     Args:
-        path: A run's state.pt or best.pt (all modules), or fusion weights as refusion ships them
-            (`.safetensors`: the fusion module; the others start afresh).
+        path: A run's state.pt or best.pt (all modules), or weights as refusion ships them (`.safetensors`:
+            the network that fuses; the other modules start afresh).
         steps: Whose modules are set.
 
     Raises:
         WeightsError: The file is damaged, or of another architecture.
     """
     if path.suffix == ".safetensors":
-        steps.fusion.load_state_dict(load_fusion(path).state_dict())
+        network = load_network(path)
+        if type(network) is not type(steps.fusion):
+            raise WeightsError(
+                f"{path} holds the {model_of(network).name} network; this run trains the other"
+            )
+        steps.fusion.load_state_dict(network.state_dict())
         return
     try:
         steps.modules.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["modules"])

@@ -98,6 +98,13 @@ class TrainingConfiguration:
     difference_factor: NotNegative = 0.0
     """Factor of the SCD term, likewise."""
 
+    model: Literal["full", "lite"] = "full"
+    """The network that is trained. The lite one learns from a teacher, and has no meta phase."""
+    lessons: Count = 90
+    """Pairs that the teacher fuses anew for each epoch; of the lite network alone, as the next one."""
+    distillation_factor: NotNegative = 0.0
+    """Factor of the distance to the teacher's pictures, beside the fusion loss."""
+
     validation_pairs: CountOrNone = 16
     """Pairs held out of training, chosen by the seed; 0: no validation."""
     validation_every: Count = 1
@@ -128,12 +135,17 @@ class TrainingConfiguration:
         """Check what no single value can show.
 
         Raises:
-            UsageError: Patches too small for the VIF term.
+            UsageError: Patches too small for the VIF term, or workers that would have no work.
         """
         if self.information_factor > 0 and self.patch_px < MIN_SIDE_PX:
             raise UsageError(
                 f"the VIF term needs patches of {MIN_SIDE_PX} pixels or more: raise patch_px={self.patch_px} "
                 "or set information_factor=0"
+            )
+        if self.model == "lite" and self.workers > 0:
+            raise UsageError(
+                "lessons of the lite network are made in the training process: set workers=0, not "
+                f"{self.workers}"
             )
 
     @classmethod

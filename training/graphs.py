@@ -14,6 +14,7 @@ from torch import Tensor
 
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch
+from refusion.training.lite_steps import LiteSteps
 from refusion.training.losses import LossFactors
 from refusion.training.meta import Average, average_of_one
 from refusion.training.steps import Steps
@@ -27,7 +28,9 @@ WARM_UP_CALLS = 3
 def steps_for(
     configuration: TrainingConfiguration, *, device: torch.device | str, average: Average = average_of_one
 ) -> Steps:
-    """Return the steps of a run as they are fastest on the device: captured on a GPU, plain elsewhere."""
+    """Return the steps of a run: those of the full network captured on a GPU, all others plain."""
+    if configuration.model == "lite":
+        return LiteSteps(configuration, device=device, average=average)
     if torch.device(device).type != "cuda":
         return Steps(configuration, device=device, average=average)
     if average is not average_of_one:

@@ -26,11 +26,6 @@ from refusion.training.validation import Validation
 # Streams of random numbers: the seed of a mini-batch is (run seed, stream, step).
 INNER_STREAM, OUTER_STREAM, FUSION_STREAM = 1, 2, 3
 
-LOSSES = {
-    META: ("meta_fusion_loss", "meta_reconstruction_loss"),
-    FUSION: ("fusion_loss", "reconstruction_loss", "intensity_weight_spread", "gradient_weight_spread"),
-}
-
 READ_EVERY = {"cpu": 1, "cuda": 20}
 """Steps between two looks at the losses: on a GPU each look waits for all work under way."""
 
@@ -103,6 +98,7 @@ class Trainer:
             workers=workers,
             device=processes.device,
             share=(processes.rank, processes.count),
+            as_batch=self.steps.batch,
         )
         self._started = self._saved = time.monotonic()
 
@@ -124,12 +120,17 @@ class Trainer:
         self._started = time.monotonic()
         while self.progress.epoch < self.configuration.epochs:
             started = time.monotonic()
-            for name, rate in self.schedule.rates(self.progress.epoch).items():
+            for name, rate in self._rates().items():
                 self.steps.set_learning_rate(name, rate)
             for phase in PHASES[PHASES.index(self.progress.phase) :]:
                 if not self._run_phase(phase):
                     return
             yield self._end_epoch(started)
+
+    def _rates(self) -> dict[str, float]:
+        """Return the learning rate of each module that there is."""
+        rates = self.schedule.rates(self.progress.epoch)
+        return {name: rates[name] for name in self.steps.optimizers}
 
     def _run_phase(self, phase: str) -> bool:
         """Run what is left of a phase; tell whether it was run to its end."""
@@ -139,9 +140,10 @@ class Trainer:
             at.phase, at.step, at.totals = phase, 0, []
         if not steps:
             return True
-        at.totals = at.totals or [0.0] * len(LOSSES[phase])
+        losses = self.steps.losses[phase]
+        at.totals = at.totals or [0.0] * len(losses)
         every = READ_EVERY[self.processes.device.type]
-        unread = torch.zeros(len(LOSSES[phase]), device=self.processes.device)
+        unread = torch.zeros(len(losses), device=self.processes.device)
         batches = self._loader.batches(self._draws(phase, range(at.step, steps)))
         first, started = at.step, time.monotonic()
         while at.step < steps:
@@ -161,7 +163,7 @@ class Trainer:
             unread.zero_()
             first, started = at.step, time.monotonic()
         means = [total / steps for total in at.totals]
-        at.record.update(zip(LOSSES[phase], means, strict=True))
+        at.record.update(zip(losses, means, strict=True))
         return True
 
     def _draws(self, phase: str, steps: range) -> list[tuple[int, int]]:
@@ -186,7 +188,7 @@ class Trainer:
         self.processes.average([unread])
         sums: list[float] = unread.tolist()
         at = self.progress
-        for name, value in zip(LOSSES[at.phase], sums, strict=True):
+        for name, value in zip(self.steps.losses[at.phase], sums, strict=True):
             if not math.isfinite(value):
                 raise self._diverged(f"{name} is not finite")
         return sums
@@ -200,7 +202,7 @@ class Trainer:
 
     def _report(self, steps: int, sums: Sequence[float], count: int, seconds: float) -> None:
         at = self.progress
-        losses = {name: value / count for name, value in zip(LOSSES[at.phase], sums, strict=True)}
+        losses = {name: value / count for name, value in zip(self.steps.losses[at.phase], sums, strict=True)}
         report = StepReport(
             epoch=at.epoch + 1,
             epochs=self.configuration.epochs,
@@ -209,7 +211,7 @@ class Trainer:
             steps=steps,
             position=self.position,
             losses=losses,
-            rates=self.schedule.rates(at.epoch),
+            rates=self._rates(),
             seconds=seconds,
             pairs_per_second=self.configuration.batch * (2 if at.phase == META else 1) / seconds,
             left=self.schedule.left(at.epoch, at.phase, at.step),

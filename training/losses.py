@@ -28,6 +28,10 @@ class LossFactors(NamedTuple):
     """Of the SCD term."""
 
 
+DIFFERENCE_FACTOR = 2.0
+"""Of the distillation loss."""
+
+
 def equal_weights(sources: Tensor) -> LossWeights:
     """Weights of 1/2 everywhere: the fixed loss whose optimum is the average of the sources, (N, 2, H, W)."""
     half = torch.full_like(sources, 0.5)
@@ -90,6 +94,16 @@ def fusion_loss(fused: Tensor, sources: Tensor, weights: LossWeights, factors: L
     if factors.difference:
         loss = loss + factors.difference * difference_term(fused, sources)
     return loss
+
+
+def distillation_loss(fused: Tensor, taught: Tensor) -> Tensor:
+    """Mean distance of a fused image to the teacher's, (N, 1, H, W) each, in intensity and in differences.
+
+    Differences of neighbours count, too: alone the distance in intensity is least for a smoothed copy.
+    """
+    error = fused - taught
+    differences = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    return error.abs().mean() + DIFFERENCE_FACTOR * differences
 
 
 def reconstruction_loss(reconstructed: Tensor, sources: Tensor) -> Tensor:

@@ -15,23 +15,26 @@ import torch
 from refusion.errors import InputError, OutputError, UsageError
 from refusion.files import make_folder
 from refusion.metrics.fidelity import MIN_SIDE_PX
+from refusion.models import Model
 from refusion.tasks import Task
 from refusion.training.batches import resident
 from refusion.training.cache import default_cache_folder
-from refusion.training.checkpoint import start_from
+from refusion.training.checkpoint import start_from, write_state
 from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
 from refusion.training.configurations import load_configuration, named_file, task_file
 from refusion.training.data import PairSet, PairSource, load_pairs
 from refusion.training.distributed import Processes, joined_processes
+from refusion.training.lessons import Lessons
 from refusion.training.loop import STATE, Trainer
 from refusion.training.reports import Observer, Record
 from refusion.training.synthetic import with_synthetic
+from refusion.training.teacher import Teacher
 from refusion.training.tracking import LossFile, open_tensorboard
 from refusion.training.validation import Validation
 from refusion.training.variation import with_variation
-from refusion.weights import sha256
+from refusion.weights import sha256, shipped_weights
 
-SETTINGS_FILE = "settings.json"
+SETTINGS_FILE, TEACHER_FILE = "settings.json", "teacher.pt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Request:
     """What a caller asks for; None is what the run or the task has."""
 
     run: Path
-    """Folder of the run: settings.json, losses.jsonl, state.pt, best.pt, tensorboard."""
+    """Folder of the run: settings.json, losses.jsonl, state.pt, best.pt, tensorboard; if lite, teacher.pt."""
     task: Task | None = None
     """What is trained; ivif for a new run."""
     data: Sequence[Path] = ()
@@ -52,6 +55,10 @@ class Request:
     """Whether to go on with the run instead of starting one."""
     start_from: Path | None = None
     """Weights that a new run starts from, see `refusion.training.checkpoint.start_from`."""
+    model: Model | None = None
+    """The network that is trained; for a new run that of the configuration file, else the full one."""
+    teacher: Path | None = None
+    """What the lite network of a new run learns from, see `Teacher.read`; None: the shipped weights."""
 
 
 def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Iterator[Record]:
@@ -73,6 +80,8 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         with processes.first_before_others():
             training, held_out, source = _load(plan)
         manifest = _manifest(plan, training, held_out)
+        if configuration.model == "lite":
+            manifest["teacher"] = _teacher_identity(request.teacher, plan.task)
         if request.start_from is not None:
             manifest["started_from"] = _identity(request.start_from)
         if before:
@@ -82,9 +91,13 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         make_folder(request.run)
         # Real pairs alone may be on a GPU; they are cut there, by this process.
         placed = resident(training, processes.device) if source is training else source
+        varied = with_variation(
+            placed, photometric=configuration.photometric, zoom_out=configuration.zoom_out
+        )
+        taught = _lessons(varied, plan, request, processes) if configuration.model == "lite" else varied
         trainer = Trainer(
             configuration,
-            with_variation(placed, photometric=configuration.photometric, zoom_out=configuration.zoom_out),
+            taught,
             request.run,
             workers=configuration.workers if placed is source else 0,
             validation=validation,
@@ -109,6 +122,25 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
             yield from trainer.train()
 
 
+def _lessons(pairs: PairSource, plan: _Plan, request: Request, processes: Processes) -> Lessons:
+    """Return the lessons of a lite run; its teacher is kept in the run's folder, to resume with."""
+    kept, settings = request.run / TEACHER_FILE, plan.configuration
+    if request.resume:
+        teacher = Teacher.read(kept)
+    else:
+        teacher = Teacher.read(request.teacher) if request.teacher else Teacher.shipped(plan.task)
+        if processes.is_first:
+            write_state(kept, teacher.state())
+    return Lessons(
+        pairs,
+        teacher.to(processes.device),
+        loss=settings.loss,
+        count=settings.lessons,
+        steps=settings.fusion_steps,
+        device=processes.device,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class _Plan:
     task: Task
@@ -124,9 +156,12 @@ def _new(request: Request) -> _Plan:
     if not request.data:
         raise UsageError("a new run needs data: give --data DIR")
     task = request.task or Task.ivif
+    model = request.model
     configuration = load_configuration(
-        named_file(request.config) if request.config else task_file(task)
-    ).override(request.settings)
+        named_file(request.config) if request.config else task_file(task, model or Model.full)
+    ).override([*([f"model={model.name}"] if model else []), *request.settings])
+    if request.teacher is not None and configuration.model != "lite":
+        raise UsageError("only the lite network has a teacher: give --model lite, or leave out --teacher")
     return _Plan(task, tuple(request.data), configuration.fitted())
 
 
@@ -148,9 +183,13 @@ def _recorded(run: Path) -> dict[str, Any]:
 def _resumed(request: Request, before: Mapping[str, Any]) -> _Plan:
     if request.start_from is not None:
         raise UsageError("--resume has the weights of the run; leave out --start-from")
+    if request.teacher is not None:
+        raise UsageError("--resume has the teacher of the run; leave out --teacher")
     fixed = [text for text in request.settings if text.partition("=")[0] not in MACHINE_KEYS]
     if request.config is not None:
         fixed.insert(0, f"--config {request.config}")
+    if request.model is not None:
+        fixed.insert(0, f"--model {request.model.name}")
     if fixed:
         raise UsageError(
             f"--resume keeps the settings of the run; leave out {' '.join(fixed)} "
@@ -196,6 +235,13 @@ def _identity(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"there is no file {path} to start from")
     return {"name": path.name, "sha256": sha256(path)}
+
+
+def _teacher_identity(path: Path | None, task: Task) -> list[dict[str, str]]:
+    if path is not None:
+        return [_identity(path)]
+    files = shipped_weights(task).manifest["files"]
+    return [files["safetensors"], files["proposal"]]
 
 
 def _refuse_other_data(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -25,7 +25,8 @@ class Schedule:
         settings = self.settings
         if phase == META:
             frozen = 0 < settings.meta_epochs <= epoch
-            return 0 if frozen or settings.loss != "learned" else settings.meta_steps
+            learns = settings.loss == "learned" and settings.model == "full"
+            return settings.meta_steps if learns and not frozen else 0
         limit = settings.steps or math.inf
         return int(min(settings.fusion_steps, limit - epoch * settings.fusion_steps))
 

@@ -19,9 +19,11 @@ import torch
 
 from refusion.errors import InputError
 from refusion.export.onnx_model import OnnxRequest, export_onnx
-from refusion.models.checkpoints import ARCHITECTURE, load_fusion, save_network
+from refusion.models.checkpoints import load_network, model_of, save_network
+from refusion.models.fusion import FusionModule
 from refusion.tasks import Task
 from refusion.training.loop import STATE
+from refusion.training.teacher import Teacher, save_proposal
 from refusion.weights import FOLDER, sha256
 
 OURS = "ours"
@@ -41,7 +43,9 @@ def ship(
     state: Path | None = None,
     folder: Path = FOLDER,
 ) -> None:
-    """Write the run's fusion module and its manifest to the folder of shipped weights.
+    """Write the run's fusion network and its manifest to the folder of shipped weights.
+
+    Of a full network's run the loss proposal module is written, too: the lite network learns from both.
 
     Args:
         run: Folder of the run, with settings.json.
@@ -60,23 +64,26 @@ def ship(
     """
     state = state or run / STATE
     record = _read(run, state, data)
-    safetensors, onnx = folder / f"{task.name}.safetensors", folder / f"{task.name}.onnx"
-    save_network(load_fusion(state), safetensors, task=task.name)
-    export_onnx(OnnxRequest(safetensors, task), onnx, force=True)
+    network = load_network(state)
+    model = model_of(network).value
+    name = f"{task.name}{model.suffix}"
+    files = {kind: folder / f"{name}.{kind}" for kind in ("safetensors", "onnx")}
+    save_network(network, files["safetensors"], task=task.name)
+    export_onnx(OnnxRequest(files["safetensors"], task), files["onnx"], force=True)
+    if isinstance(network, FusionModule) and (proposal := Teacher.read(state).proposal) is not None:
+        files["proposal"] = folder / f"{name}-proposal.safetensors"
+        save_proposal(proposal, files["proposal"], task=task.name)
     manifest = {
         "task": task.name,
-        "architecture": ARCHITECTURE,
+        "architecture": model.architecture,
         "summary": summary,
         "notes": list(notes),
-        "files": {
-            kind: {"name": path.name, "sha256": sha256(path)}
-            for kind, path in (("safetensors", safetensors), ("onnx", onnx))
-        },
+        "files": {kind: {"name": path.name, "sha256": sha256(path)} for kind, path in files.items()},
         "training": {**record, "before": [_read(first, first / STATE, data) for first in before]},
         "metrics": {name: evaluation["mean"] for name, evaluation in evaluations.items()},
         "wins": compare_pairs(evaluations),
     }
-    (folder / f"{task.name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 def _read(run: Path, state: Path, data: str | None) -> dict[str, Any]:

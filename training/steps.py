@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from refusion.training.data import Batch
 from refusion.training.losses import WEIGHTINGS, LossFactors, fusion_loss, reconstruction_loss
 from refusion.training.meta import Average, accumulate_meta_gradient, average_of_one
 from refusion.training.normalised import NormalisedDescent
+from refusion.training.schedule import FUSION, META
 
 
 class Steps:
@@ -25,6 +26,17 @@ class Steps:
     stay float32. Meta steps are float32 always, for forward-mode differentiation knows no mixed precision; on
     a GPU their products then round inputs to TF32.
     """
+
+    losses: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        META: ("meta_fusion_loss", "meta_reconstruction_loss"),
+        FUSION: (
+            "fusion_loss",
+            "reconstruction_loss",
+            "intensity_weight_spread",
+            "gradient_weight_spread",
+        ),
+    }
+    """What the steps of each phase return."""
 
     def __init__(
         self,
@@ -52,43 +64,58 @@ class Steps:
             rounded = configuration.precision != "float32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
         torch.manual_seed(configuration.seed)
-        self.modules = nn.ModuleDict(
+        self.modules = self._make_modules()
+        # Channels last: layer norm and 1x1 convolutions then read each pixel once.
+        self.modules.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._forward = {name: self._forward_of(module) for name, module in self.modules.items()}
+        if configuration.compile:
+            self._forward = {name: torch.compile(forward) for name, forward in self._forward.items()}
+        self.optimizers = {name: self._make_optimizer(name, capturable) for name in self.modules}
+        for optimizer in self.optimizers.values():
+            optimizer.register_load_state_dict_pre_hook(_keep_placement)
+
+    @property
+    def fusion(self) -> nn.Module:
+        return self.modules["fusion"]
+
+    @property
+    def proposal(self) -> nn.Module:
+        return self.modules["proposal"]
+
+    @property
+    def reconstruction(self) -> nn.Module:
+        return self.modules["reconstruction"]
+
+    def _make_modules(self) -> nn.ModuleDict:
+        return nn.ModuleDict(
             {
                 "fusion": FusionModule(),
-                "proposal": LossProposal(balanced=configuration.balanced_weights),
+                "proposal": LossProposal(balanced=self.configuration.balanced_weights),
                 "reconstruction": ReconstructionModule(),
             }
         )
-        # Channels last: layer norm and 1x1 convolutions then read each pixel once.
-        self.modules.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.fusion = self.modules["fusion"]
-        self.proposal = self.modules["proposal"]
-        self.reconstruction = self.modules["reconstruction"]
-        self._forward: dict[str, Callable[[Tensor], Any]] = dict(self.modules)
-        if configuration.compile:
-            self._forward = {name: torch.compile(module) for name, module in self.modules.items()}
-        self.optimizers = self._make_optimizers(capturable)
 
-    def _make_optimizers(self, capturable: bool) -> dict[str, torch.optim.Optimizer]:
-        settings = self.configuration
+    def _forward_of(self, module: nn.Module) -> Callable[[Tensor], Any]:
+        """Return what a module computes in training."""
+        return module
 
-        def adam(name: str, rate: float, eps: float = 1e-8) -> torch.optim.Optimizer:
-            parameters = self.modules[name].parameters()
-            return torch.optim.Adam(parameters, lr=on_device(rate), eps=eps, capturable=capturable)
+    def _make_optimizer(self, name: str, capturable: bool) -> torch.optim.Optimizer:
+        settings, parameters = self.configuration, self.modules[name].parameters()
 
         def on_device(rate: float) -> float | Tensor:
             return torch.tensor(rate, device=self.device) if capturable else rate
 
-        optimizers = {name: adam(name, settings.learning_rate) for name in ("fusion", "reconstruction")}
+        if name != "proposal":
+            return torch.optim.Adam(parameters, lr=on_device(settings.learning_rate), capturable=capturable)
+        rate = on_device(settings.proposal_step)
         if settings.proposal_optimizer == "normalised":
-            rate = on_device(settings.proposal_step)
-            optimizers["proposal"] = NormalisedDescent(self.proposal.parameters(), lr=rate)
-        else:
-            # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
-            optimizers["proposal"] = adam("proposal", settings.proposal_step, eps=1e-10)
-        for optimizer in optimizers.values():
-            optimizer.register_load_state_dict_pre_hook(_keep_placement)
-        return optimizers
+            return NormalisedDescent(parameters, lr=rate)
+        # Meta gradients are tiny: with the usual eps of 1e-8 Adam would hardly move P.
+        return torch.optim.Adam(parameters, lr=rate, eps=1e-10, capturable=capturable)
+
+    def batch(self, drawn: Tensor) -> Batch:
+        """Return what is drawn from the source of a run as a mini-batch."""
+        return Batch.from_pairs(drawn)
 
     def set_learning_rate(self, name: str, rate: float) -> None:
         """Set the step size of the optimiser of a module: fusion, proposal or reconstruction."""

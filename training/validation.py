@@ -72,21 +72,23 @@ class Validation:
         return evaluate(picture, a, b)
 
     def panels(self, modules: nn.ModuleDict) -> dict[str, NDArray[np.float32]]:
-        """Return images of the first pair by name, (H, W) in [0, 1]: what goes in and out of F, P and R."""
+        """Return images of the first pair by name, (H, W) in [0, 1]: what goes in and out of the modules."""
         sources = self._sources(centre_crop(self.pairs[0], PANEL_PX))
         with torch.no_grad():
             fused = modules["fusion"](sources)
-            weights = modules["proposal"](sources)
-            reconstructed = modules["reconstruction"](fused)
-        planes: dict[str, Tensor] = {
-            "1_source_a": sources[0, 0],
-            "2_source_b": sources[0, 1],
-            "3_fused": fused[0, 0],
-            "4_intensity_weight_a": weights.intensity[0, 0],
-            "5_gradient_weight_a": weights.gradient[0, 0],
-            "6_reconstructed_a": reconstructed[0, 0],
-            "7_reconstructed_b": reconstructed[0, 1],
-        }
+            planes: dict[str, Tensor] = {
+                "1_source_a": sources[0, 0],
+                "2_source_b": sources[0, 1],
+                "3_fused": fused[0, 0],
+            }
+            if "proposal" in modules:
+                weights = modules["proposal"](sources)
+                planes["4_intensity_weight_a"] = weights.intensity[0, 0]
+                planes["5_gradient_weight_a"] = weights.gradient[0, 0]
+            if "reconstruction" in modules:
+                reconstructed = modules["reconstruction"](fused)
+                planes["6_reconstructed_a"] = reconstructed[0, 0]
+                planes["7_reconstructed_b"] = reconstructed[0, 1]
         return {name: plane.float().cpu().numpy() for name, plane in planes.items()}
 
     def _sources(self, pair: NDArray[np.float32]) -> Tensor:

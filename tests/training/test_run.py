@@ -86,7 +86,12 @@ def test_a_run_is_started_resumed_and_shipped(data: Path, tmp_path: Path) -> Non
     manifest = json.loads((folder / "ivif.json").read_text())
     assert manifest["training"]["epochs_done"] == 3
     assert manifest["training"]["training_pairs"] == 11
-    assert {path.name for path in folder.iterdir()} == {"ivif.json", "ivif.onnx", "ivif.safetensors"}
+    assert {path.name for path in folder.iterdir()} == {
+        "ivif.json",
+        "ivif.onnx",
+        "ivif.safetensors",
+        "ivif-proposal.safetensors",
+    }
 
     write_card(folder)
     card = (folder / "README.md").read_text()

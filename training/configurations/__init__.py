@@ -1,4 +1,4 @@
-"""The training schedules, one YAML file a task and the paper's, and reading such files."""
+"""The training schedules: a YAML file a task, the lite network's, the paper's; and reading such files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import yaml
 
 from refusion.errors import InputError, UsageError
+from refusion.models import Model
 from refusion.tasks import Task
 from refusion.training.configuration import TrainingConfiguration, parsed
 
 FOLDER = Path(__file__).parent
 
 
-def task_file(task: Task) -> Path:
-    """Return the file with the schedule of a task."""
-    return FOLDER / f"{task.name}.yaml"
+def task_file(task: Task, model: Model = Model.full) -> Path:
+    """Return the file with the schedule of a task; the lite network has one for all."""
+    return FOLDER / f"{task.name if model is Model.full else model.name}.yaml"
 
 
 def named_file(config: Path) -> Path:
