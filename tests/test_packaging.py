@@ -114,7 +114,8 @@ def test_wheel_holds_native_module_types_weights_and_licence(wheel: Path, source
     assert static <= names
     schedules = {name for name in names if name.endswith(".yaml")}
     assert schedules == {
-        f"refusion/training/configurations/{task}.yaml" for task in ("ivif", "meif", "mfif", "mif", "paper")
+        f"refusion/training/configurations/{task}.yaml"
+        for task in ("ivif", "lite", "meif", "mfif", "mif", "paper")
     }
     assert [name for name in names if name.endswith("/LICENSE")]
     tops = {name.partition("/")[0] for name in names}
