@@ -53,6 +53,7 @@ void bind(py::module_& module, const char* name) {
 }  // namespace
 
 void bind_network(py::module_& module) {
+    module.def("has_bfloat16", &has_bfloat16);
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const InstructionSet instruction_set : instruction_sets()) {

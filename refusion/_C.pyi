@@ -193,6 +193,9 @@ def cuda_end_capture(stream: int) -> CudaGraph:
 def build_info() -> BuildInfo:
     """Return how the module was compiled."""
 
+def has_bfloat16() -> bool:
+    """Tell whether "avx512_bf16" can run here too: the full network with bfloat16 products."""
+
 def instruction_sets() -> list[str]:
     """Return the builds of the networks that can run here, best first: avx512, avx2, baseline; neon."""
 

@@ -57,10 +57,11 @@ class Fuser:
                 to it. None: full, or whatever the file of weights holds.
             weights: A file to use instead of the shipped weights: `.onnx` or `.safetensors` of ours, an
                 official ReFusion `.pth`, or a TensorRT engine of ours, `.plan`.
-            backend: native, tensorrt, onnxruntime, torch, or auto. auto takes a TensorRT engine that was
-                built from these weights for this GPU, for each size of frames that one fits; other sizes run
-                on the fastest backend that can read the weights (native where there is no GPU), and a warning
-                in the log says so. tensorrt refuses a size that no engine fits.
+            backend: native, native-bf16 (see NativeBackend), tensorrt, onnxruntime, torch, or auto. auto
+                takes a TensorRT engine that was built from these weights for this GPU, for each size of
+                frames that one fits; other sizes run on the fastest backend that can read the weights (native
+                where there is no GPU), and a warning in the log says so. tensorrt refuses a size that no
+                engine fits.
             device: cpu; cuda: on the first GPU or not at all; or auto: on the GPU if one can be used.
             engines: Folder, or folders, of TensorRT engines; default: `$REFUSION_ENGINES`, else ./engines.
             trust: Also load engines that another user or machine built. They are machine code.

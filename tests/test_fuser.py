@@ -189,7 +189,7 @@ def test_what_fails_is_raised_in_its_place(
         (
             {"backend": "cuda"},
             UsageError,
-            "no backend 'cuda'; choose one of auto, native, onnxruntime, torch",
+            "no backend 'cuda'; choose one of auto, native, native-bf16, onnxruntime, torch",
         ),
         ({"device": "gpu"}, UsageError, "there is no device 'gpu'; choose one of auto, cpu, cuda"),
         ({"output_range": "tracked"}, UsageError, r"use Fuser.stream\(\)"),

@@ -23,10 +23,20 @@ std::vector<InstructionSet> instruction_sets() {
     return usable;
 }
 
+bool has_bfloat16() {
+#if defined(REFUSION_BFLOAT16)
+    return instruction_sets().front() == InstructionSet::kAvx512 && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 std::string name_of(InstructionSet instruction_set) {
     switch (instruction_set) {
         case InstructionSet::kAvx512:
             return "avx512";
+        case InstructionSet::kAvx512Bf16:
+            return "avx512_bf16";
         case InstructionSet::kAvx2:
             return "avx2";
         case InstructionSet::kBaseline:
@@ -40,9 +50,12 @@ std::string name_of(InstructionSet instruction_set) {
 }
 
 InstructionSet instruction_set_named(const std::string& name) {
-    const std::vector<InstructionSet> usable = instruction_sets();
+    std::vector<InstructionSet> usable = instruction_sets();
     if (name.empty()) {
         return usable.front();
+    }
+    if (has_bfloat16()) {
+        usable.push_back(InstructionSet::kAvx512Bf16);
     }
     const auto found = std::find_if(usable.begin(), usable.end(),
                                     [&](InstructionSet candidate) { return name_of(candidate) == name; });

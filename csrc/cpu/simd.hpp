@@ -7,15 +7,16 @@
 #endif
 
 // Vectors of float for sources that are compiled once per instruction set (refusion_add_kernels in
-// cmake/kernels.cmake), written with the vector extensions of GCC and Clang. Each build has its own namespace,
-// REFUSION_ISA, and must call no inline function of the standard library that is more than an intrinsic: the
-// linker keeps one copy of each, which might be the one that this machine cannot run.
+// cmake/kernels.cmake), written with the vector extensions of GCC and Clang. Each build has its own
+// namespace, REFUSION_ISA, and must call no inline function of the standard library that is more than an
+// intrinsic: the linker keeps one copy of each, which might be the one that this machine cannot run.
 #if !defined(REFUSION_ISA)
 #error "compile this source through refusion_add_kernels"
 #endif
 
 #define REFUSION_INLINE inline __attribute__((always_inline))
-// Loops over registers: the compiler keeps an array of vectors in registers only if every index is a constant.
+// Loops over registers: the compiler keeps an array of vectors in registers only if every index is a
+// constant.
 #if defined(__clang__)
 #define REFUSION_UNROLL _Pragma("clang loop unroll(full)")
 #else
@@ -45,7 +46,8 @@ typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
 typedef int IntVector __attribute__((vector_size(kLanes * sizeof(int))));
 
 // The same in memory: at any float's address.
-typedef float Unaligned __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float Unaligned
+    __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
 
 REFUSION_INLINE Vector load(const float* address) { return *reinterpret_cast<const Unaligned*>(address); }
 
@@ -107,8 +109,8 @@ REFUSION_INLINE Vector shuffle(Vector a, Vector b, IntVector lanes) {
 #endif
 }
 
-// Lane i of the result is the sum over the lanes of rows[i]. log2(kLanes) steps for all rows together, instead
-// of that many for each. The rows are used up.
+// Lane i of the result is the sum over the lanes of rows[i]. log2(kLanes) steps for all rows together,
+// instead of that many for each. The rows are used up.
 REFUSION_INLINE Vector lane_sums(Vector (&rows)[kLanes]) {
     IntVector even, odd;
     REFUSION_UNROLL

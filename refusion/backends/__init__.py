@@ -23,6 +23,8 @@ class BackendFacts:
     suffixes: tuple[str, ...]
     """Of the files of weights that it reads."""
     install: str
+    unasked: bool = True
+    """Whether auto may take it."""
 
 
 CHECKPOINTS = (".safetensors", ".pth", ".pt")
@@ -31,6 +33,9 @@ CHECKPOINTS = (".safetensors", ".pth", ".pt")
 BACKENDS = {
     "native": BackendFacts(
         (native.MODULE,), CHECKPOINTS, "install refusion where a C++ compiler is found, see `refusion doctor`"
+    ),
+    "native-bf16": BackendFacts(
+        (native.MODULE,), CHECKPOINTS, "needs a processor with AVX-512 BF16, and native", unasked=False
     ),
     "onnxruntime": BackendFacts(("onnxruntime",), (".onnx",), "pip install onnxruntime"),
     "torch": BackendFacts(("torch",), CHECKPOINTS, "pip install 'refusion[export]'"),
@@ -74,7 +79,9 @@ def capabilities() -> list[Capability]:
         if not is_installed(name):
             detail = f"not installed: {facts.install}"
         else:
-            detail = native.detail() if name == "native" else ", ".join(map(_versioned, found))
+            detail = ", ".join(map(_versioned, found))
+            if facts.modules == (native.MODULE,):
+                detail = native.detail(bfloat16=name == "native-bf16")
         report.append(Capability(name, is_installed(name), detail))
     return report
 
@@ -83,6 +90,8 @@ def is_installed(name: str) -> bool:
     """Tell whether what the backend needs is there, without importing it (but for the native one)."""
     if name == "native":
         return native.is_built()
+    if name == "native-bf16":
+        return native.has_bfloat16()
     return any(importlib.util.find_spec(module) is not None for module in BACKENDS[name].modules)
 
 
@@ -129,7 +138,8 @@ def choose_backend(name: str, weights: Path) -> str:
         )
         raise UsageError(f"{weights} is no weights file: it must end in one of {suffixes}")
     if name == "auto":
-        name = next(filter(is_installed, able), able[0])
+        candidates = [backend for backend in able if BACKENDS[backend].unasked]
+        name = next(filter(is_installed, candidates), candidates[0])
     elif name not in able:
         raise UsageError(
             f"the {name} backend reads {' or '.join(BACKENDS[name].suffixes)} files, not {weights.name}; "
@@ -166,8 +176,9 @@ def create_backend(name: str, weights: Path, *, threads: int = 0, device: str = 
         return OnnxRuntimeBackend(weights, threads=threads, device=device)
     if device == "cuda":
         raise BackendError(f"the {chosen} backend runs on the CPU only; choose another one for a GPU")
-    if chosen == "native":
-        return native.NativeBackend(weights, threads=threads)
+    if chosen in ("native", "native-bf16"):
+        instruction_set = native.BFLOAT16 if chosen == "native-bf16" else ""
+        return native.NativeBackend(weights, threads=threads, instruction_set=instruction_set)
     from refusion.backends.torch import TorchBackend
 
     return TorchBackend(weights, threads=threads)

@@ -10,14 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.errors import BackendError, InputError, WeightsError
+from refusion.errors import BackendError, InputError, UsageError, WeightsError
 from refusion.models import Model
 from refusion.weights_file import stated_model
 
 MODULE = "refusion._C"
 _NETWORKS = {Model.full: "FusionNetwork", Model.lite: "LiteNetwork"}
 _BYTES_PER_PIXEL = {Model.full: 128, Model.lite: 2}
-_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "baseline": "SSE2"}
+BFLOAT16 = "avx512_bf16"
+"""The instruction set whose products are of bfloat16: full model only, never chosen unasked."""
+_NAMES = {
+    "avx512": "AVX-512",
+    BFLOAT16: "AVX-512 with bfloat16 products",
+    "avx2": "AVX2",
+    "neon": "NEON",
+    "baseline": "SSE2",
+}
 
 
 def is_built() -> bool:
@@ -27,13 +35,22 @@ def is_built() -> bool:
     return all(hasattr(_module(), network) for network in _NETWORKS.values())
 
 
-def detail() -> str:
+def has_bfloat16() -> bool:
+    """Tell whether this machine can run the full network with bfloat16 products."""
+    return is_built() and _module().has_bfloat16()
+
+
+def detail(*, bfloat16: bool = False) -> str:
     """Return the instruction set that runs would use, for people."""
-    return f"C++, {_NAMES[_module().instruction_sets()[0]]}"
+    return f"C++, {_NAMES[BFLOAT16 if bfloat16 else _module().instruction_sets()[0]]}"
 
 
 class NativeBackend:
-    """Runs a checkpoint in C++, float32, on the CPU: equal to PyTorch within 1e-5."""
+    """Runs a checkpoint in C++ on the CPU: in float32 equal to PyTorch within 1e-5.
+
+    With bfloat16 products (`instruction_set=BFLOAT16`) a frame takes about 0.8 of the time, and the fused
+    luma is up to 0.0033 off, 0.0003 in the mean: at most one gray level (the reference cases).
+    """
 
     def __init__(self, weights: Path, *, threads: int = 0, instruction_set: str = "") -> None:
         """Load the weights.
@@ -42,22 +59,25 @@ class NativeBackend:
             weights: A `.safetensors` of ours; where PyTorch is installed, also a `.pt` of a training run or
                 an official `.pth`.
             threads: CPU threads; 0 takes all cores.
-            instruction_set: One of `refusion._C.instruction_sets()`; empty: the best.
+            instruction_set: One of `refusion._C.instruction_sets()`, or BFLOAT16; empty: the best of float32.
 
         Raises:
             InputError: There is no such file.
             WeightsError: It is damaged or holds another network.
+            UsageError: The network has no bfloat16 form.
             BackendError: The file needs PyTorch, which is not installed, or there is no such instruction set.
         """
         module = _module()
-        if instruction_set and instruction_set not in module.instruction_sets():
+        able = ["", *module.instruction_sets()] + [BFLOAT16] * module.has_bfloat16()
+        if instruction_set not in able:
             raise BackendError(
-                f"this machine has no instruction set '{instruction_set}'; it has "
-                + ", ".join(module.instruction_sets())
+                f"this machine has no instruction set '{instruction_set}'; it has {', '.join(able[1:])}"
             )
         if threads > module.thread_count():
             module.set_thread_count(threads)
         model, tensors = _read(weights)
+        if instruction_set == BFLOAT16 and model is not Model.full:
+            raise UsageError(f"the {model.name} model has no bfloat16 form; use the backend native")
         self._model = model
         create = getattr(module, _NETWORKS[model])
         try:

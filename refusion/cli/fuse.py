@@ -41,7 +41,9 @@ def fuse(
             "a TensorRT engine (.plan)."
         ),
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto, native, onnxruntime, tensorrt or torch.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, native, native-bf16, onnxruntime, tensorrt or torch.")
+    ] = "auto",
     device: DeviceOption = "auto",
     engines: EnginesOption = None,
     trust: TrustOption = False,

@@ -107,7 +107,9 @@ def stream(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Weights instead of the shipped ones; see refusion fuse."),
     ] = None,
-    backend: Annotated[str, typer.Option(help="auto, native, onnxruntime, tensorrt or torch.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="auto, native, native-bf16, onnxruntime, tensorrt or torch.")
+    ] = "auto",
     device: DeviceOption = "auto",
     engines: EnginesOption = None,
     trust: TrustOption = False,

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from refusion import BackendError, Fuser, InputError, WeightsError
-from refusion.backends import native
+from refusion import BackendError, Fuser, InputError, UsageError, WeightsError
+from refusion.backends import choose_backend, native
+from refusion.files import read_image
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
 
@@ -207,3 +208,30 @@ def test_an_unknown_instruction_set_is_refused() -> None:
 def test_no_gpu_is_promised() -> None:
     with pytest.raises(BackendError, match="the native backend runs on the CPU only"):
         Fuser("ivif", backend="native", device="cuda")
+
+
+@pytest.mark.parametrize("task", list(Task), ids=lambda task: task.name)
+def test_bfloat16_is_within_a_gray_level(shared: Path, task: Task) -> None:
+    if not native.has_bfloat16():
+        pytest.skip("this processor has no AVX-512 BF16")
+    sources_a = shared / "reference" / "cases" / task.name.upper() / "source1"
+    a_path = min(sources_a.iterdir())
+    b_path = min((sources_a.parent / "source2").iterdir())
+    a, b = read_image(a_path)[:256, :256], read_image(b_path)[:256, :256]
+    fast = Fuser(task, backend="native-bf16", device="cpu").luma(a, b)
+    exact = Fuser(task, backend="native", device="cpu").luma(a, b)
+    assert 0 < np.abs(fast - exact).max() < 0.005
+    assert np.abs(np.round(255 * fast) - np.round(255 * exact)).max() <= 1
+
+
+def test_auto_never_takes_bfloat16() -> None:
+    assert choose_backend("auto", weights()) == "native"
+
+
+def test_the_lite_model_has_no_bfloat16_form(tmp_path: Path) -> None:
+    if not native.has_bfloat16():
+        pytest.skip("this processor has no AVX-512 BF16")
+    tensors = load_file(weights())
+    save_file(tensors, tmp_path / "lite.safetensors", metadata={"architecture": "refusion-lite"})
+    with pytest.raises(UsageError, match="the lite model has no bfloat16 form; use the backend native"):
+        native.NativeBackend(tmp_path / "lite.safetensors", instruction_set=native.BFLOAT16)

@@ -42,7 +42,7 @@ namespace lite {
 
 const Kernels& kernels(InstructionSet instruction_set) {
 #if defined(__x86_64__)
-    if (instruction_set == InstructionSet::kAvx512) {
+    if (instruction_set == InstructionSet::kAvx512 || instruction_set == InstructionSet::kAvx512Bf16) {
         return avx512::kLiteKernels;
     }
     if (instruction_set == InstructionSet::kAvx2) {

@@ -14,8 +14,8 @@ REFUSION_INLINE Vector polynomial(const float (&coefficients)[kCount], Vector x)
     return sum;
 }
 
-// x Phi(x), with Phi the normal distribution (the exact GELU, not its tanh form), to 2e-6: Phi(x) - 1/2 is odd,
-// and x P(x^2) fits it on [-5, 5] to 4e-7 (least maximum, in powers of x^2 scaled to [-1, 1]).
+// x Phi(x), with Phi the normal distribution (the exact GELU, not its tanh form), to 2e-6: Phi(x) - 1/2 is
+// odd, and x P(x^2) fits it on [-5, 5] to 4e-7 (least maximum, in powers of x^2 scaled to [-1, 1]).
 REFUSION_INLINE Vector gelu(Vector x) {
     constexpr float kEnd = 5.0f;
     static constexpr float kCoefficients[] = {
@@ -29,8 +29,13 @@ REFUSION_INLINE Vector gelu(Vector x) {
 
 // 2^x for x in [-126, 126], relative error 2e-7.
 REFUSION_INLINE Vector exp2(Vector x) {
-    static constexpr float kCoefficients[] = {1.546534262e-04f, 1.339531005e-03f, 9.618039858e-03f,
-                                              5.550340612e-02f, 2.402265110e-01f, 6.931472001e-01f, 1.0f};
+    static constexpr float kCoefficients[] = {1.546534262e-04f,
+                                              1.339531005e-03f,
+                                              9.618039858e-03f,
+                                              5.550340612e-02f,
+                                              2.402265110e-01f,
+                                              6.931472001e-01f,
+                                              1.0f};
     const IntVector whole = __builtin_convertvector(x + (x < 0.0f ? splat(-0.5f) : splat(0.5f)), IntVector);
     const Vector fraction = x - __builtin_convertvector(whole, Vector);
     const IntVector exponent = (whole + 127) << 23;

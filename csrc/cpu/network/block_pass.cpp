@@ -140,7 +140,8 @@ void BlockOnBand::read(Span strip, std::ptrdiff_t y, float* to) {
         to += kReach * channels;
         x += kReach;
     }
-    const float* const next = y + 1 < band_.rows.end && y >= band_.rows.begin ? row + width_ * kPixelFloats : nullptr;
+    const float* const next =
+        y + 1 < band_.rows.end && y >= band_.rows.begin ? row + width_ * kPixelFloats : nullptr;
     block_.gather(row + x * kPixelFloats, next != nullptr ? next + x * kPixelFloats : nullptr, to, end - x);
     if (own && strip.end < width_) {
         for (std::ptrdiff_t i = 0; i < kReach; ++i) {

@@ -6,8 +6,8 @@
 #include "kernels.hpp"
 #include "pointwise.hpp"
 
-// The network's full 3x3 convolutions: 1 to 16 channels at its start, 32 to 16 and 16 to 1 at its end. Rows of
-// input begin one pixel to the left.
+// The network's full 3x3 convolutions: 1 to 16 channels at its start, 32 to 16 and 16 to 1 at its end. Rows
+// of input begin one pixel to the left.
 namespace refusion::REFUSION_ISA {
 
 // `weights` are (9, 16).

@@ -9,12 +9,12 @@
 // input, where one by one they would read six.
 namespace refusion::REFUSION_ISA {
 
-// Calls done(pixel, first, second) with one vector of channels of both output rows. `weights` are (9, stride of
-// taps), `rows` begin one pixel to the left.
+// Calls done(pixel, first, second) with one vector of channels of both output rows. `weights` are (9, stride
+// of taps), `rows` begin one pixel to the left.
 template <class Done>
-REFUSION_INLINE void depthwise_columns(const FourRows& rows, std::ptrdiff_t channel, std::ptrdiff_t pixel_stride,
-                                       const float* weights, std::ptrdiff_t tap_stride,
-                                       std::ptrdiff_t pixels, Done done) {
+REFUSION_INLINE void depthwise_columns(const FourRows& rows, std::ptrdiff_t channel,
+                                       std::ptrdiff_t pixel_stride, const float* weights,
+                                       std::ptrdiff_t tap_stride, std::ptrdiff_t pixels, Done done) {
     Vector w[3][3];
     REFUSION_UNROLL
     for (int tap = 0; tap < 9; ++tap) {
@@ -92,9 +92,10 @@ REFUSION_INLINE void add_lanes(double* sums, Vector value) {
     }
 }
 
-// Queries are the first half of the channels, keys the second; `channels` are those of one half. Adds to sums,
-// (2 + kHead, channels): squares of the queries, squares of the keys, then for each i < kHead the products of
-// query c with key c ^ i, which is of the same head. `scratch` takes both rows of queries of one vector.
+// Queries are the first half of the channels, keys the second; `channels` are those of one half. Adds to
+// sums, (2 + kHead, channels): squares of the queries, squares of the keys, then for each i < kHead the
+// products of query c with key c ^ i, which is of the same head. `scratch` takes both rows of queries of one
+// vector.
 template <int kHead>
 void depthwise_gram(const FourRows& rows, std::ptrdiff_t channels, const float* weights, float* scratch,
                     std::ptrdiff_t pixels, bool second_counts, double* sums) {

@@ -13,6 +13,10 @@ const NetworkKernels& network_kernels(InstructionSet instruction_set) {
 #if defined(__x86_64__)
         case InstructionSet::kAvx512:
             return avx512::kNetworkKernels;
+#if defined(REFUSION_BFLOAT16)
+        case InstructionSet::kAvx512Bf16:
+            return avx512_bf16::kNetworkKernels;
+#endif
         case InstructionSet::kAvx2:
             return avx2::kNetworkKernels;
 #endif

@@ -6,18 +6,36 @@
 #include "gather.hpp"
 #include "normalise.hpp"
 #include "pointwise.hpp"
+#if defined(__AVX512BF16__)
+#include "pointwise_bfloat16.hpp"
+#endif
 
 namespace refusion::REFUSION_ISA {
 namespace {
 
+template <int kIn, int kStride, int kOut, Start kStart>
+constexpr PointwiseKernel kernel() {
+    constexpr bool residual = kStart == Start::kResidual;
+#if defined(__AVX512BF16__)
+    return {kIn,
+            kStride,
+            kOut,
+            residual,
+            &pointwise_bfloat16<kIn, kStride, kOut, kStart>,
+            &pack_pointwise_bfloat16<kOut>};
+#else
+    return {kIn, kStride, kOut, residual, &pointwise<kIn, kStride, kOut, kStart>, &pack_pointwise<kOut>};
+#endif
+}
+
 template <int kIn, int kStride, int kOut>
 constexpr PointwiseKernel from_bias() {
-    return {kIn, kStride, kOut, false, &pointwise<kIn, kStride, kOut, Start::kBias>, &pack_pointwise<kOut>};
+    return kernel<kIn, kStride, kOut, Start::kBias>();
 }
 
 template <int kIn, int kStride, int kOut>
 constexpr PointwiseKernel from_residual() {
-    return {kIn, kStride, kOut, true, &pointwise<kIn, kStride, kOut, Start::kResidual>, &pack_pointwise<kOut>};
+    return kernel<kIn, kStride, kOut, Start::kResidual>();
 }
 
 }  // namespace

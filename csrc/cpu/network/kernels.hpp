@@ -33,8 +33,8 @@ struct PointwiseKernel {
     Pack pack;
 };
 
-// What the network is computed with, built for one instruction set. Rows of pixels have the channels innermost;
-// see the headers of the same names for what each does.
+// What the network is computed with, built for one instruction set. Rows of pixels have the channels
+// innermost; see the headers of the same names for what each does.
 struct NetworkKernels {
     Gather gather16;
     Gather gather32;
@@ -54,6 +54,9 @@ struct NetworkKernels {
 };
 
 namespace avx512 {
+extern const NetworkKernels kNetworkKernels;
+}
+namespace avx512_bf16 {
 extern const NetworkKernels kNetworkKernels;
 }
 namespace avx2 {

@@ -138,11 +138,11 @@ class Builder {
     static constexpr std::ptrdiff_t kHeads = 8;
 
     Part unpacked(std::ptrdiff_t in, std::ptrdiff_t in_stride, std::ptrdiff_t out, bool residual) const {
-        const auto found = std::find_if(
-            kernels_.pointwise.begin(), kernels_.pointwise.end(), [&](const PointwiseKernel& kernel) {
-                return kernel.in == in && kernel.in_stride == in_stride && kernel.out == out &&
-                       kernel.residual == residual;
-            });
+        const auto found = std::find_if(kernels_.pointwise.begin(), kernels_.pointwise.end(),
+                                        [&](const PointwiseKernel& kernel) {
+                                            return kernel.in == in && kernel.in_stride == in_stride &&
+                                                   kernel.out == out && kernel.residual == residual;
+                                        });
         if (found == kernels_.pointwise.end()) {
             throw std::logic_error("no kernel for a convolution of " + std::to_string(in) + " to " +
                                    std::to_string(out) + " channels");
@@ -200,18 +200,18 @@ Block Builder::transformer(const std::string& name, std::ptrdiff_t channels, std
     block.mix = {residual_part(channels, channels, channels)};
 
     const Norm gate_norm = norm(name + ".feed_forward_norm", channels);
-    block.gate = {normalise(channels),
-                  {part(pointwise(name + ".feed_forward.gate.0", channels, 4 * channels), channels, 0, 0,
-                        &gate_norm)},
-                  4 * channels,
-                  taps_first(depthwise(name + ".feed_forward.gate.1", 4 * channels).values)};
+    block.gate = {
+        normalise(channels),
+        {part(pointwise(name + ".feed_forward.gate.0", channels, 4 * channels), channels, 0, 0, &gate_norm)},
+        4 * channels,
+        taps_first(depthwise(name + ".feed_forward.gate.1", 4 * channels).values)};
     block.out = residual_part(2 * channels, 2 * channels, channels);
     pack(pointwise(name + ".feed_forward.out", 2 * channels, channels), block.out);
     return block;
 }
 
-// Of each source its own queries, keys, values; the keys and values of one meet the queries of the other. Then
-// the gates, from both sources, followed by what they gate, of each source.
+// Of each source its own queries, keys, values; the keys and values of one meet the queries of the other.
+// Then the gates, from both sources, followed by what they gate, of each source.
 Block Builder::cross_attention(const std::string& name) {
     constexpr std::ptrdiff_t c = kFeatures, joint = 2 * c, gated = 4 * c;
     const Matrix qkv[2] = {pointwise(name + ".qkv_a.0", c, 3 * c), pointwise(name + ".qkv_b.0", c, 3 * c)};
@@ -250,8 +250,8 @@ Block Builder::cross_attention(const std::string& name) {
         block.values.parts.push_back(part(qkv[source].rows(2 * c, 3 * c), joint, source * c, source * c));
         append(value_taps, taps[source].rows(2 * c, 3 * c).values);
         block.mix.push_back(residual_part(c, joint, c, source * c));
-        block.gate.parts.push_back(part(pointwise(name + ".value" + which + ".0", c, gated), joint, source * c,
-                                        (2 + source) * gated));
+        block.gate.parts.push_back(part(pointwise(name + ".value" + which + ".0", c, gated), joint,
+                                        source * c, (2 + source) * gated));
         append(gate_taps, depthwise(name + ".value" + which + ".1", gated).values);
         const Matrix from_source = pointwise(name + ".out" + which, gated, joint);
         for (std::ptrdiff_t o = 0; o < joint; ++o) {

@@ -51,15 +51,15 @@ struct Block {
     Part out;
 };
 
-// Everything between the input convolutions and the head, in the order of computation; blocks of one stage work
-// on different channels.
+// Everything between the input convolutions and the head, in the order of computation; blocks of one stage
+// work on different channels.
 struct Layers {
     Layers(const std::map<std::string, Tensor>& tensors, const NetworkKernels& kernels);
 
-    std::vector<float> input_a, input_b;      // (9, 16)
-    std::vector<std::vector<Block>> stages;   // encoders, cross-attention, decoder
-    std::vector<float> head;                  // packed
-    std::vector<float> output;                // (9, 16)
+    std::vector<float> input_a, input_b;     // (9, 16)
+    std::vector<std::vector<Block>> stages;  // encoders, cross-attention, decoder
+    std::vector<float> head;                 // packed
+    std::vector<float> output;               // (9, 16)
 };
 
 }  // namespace refusion

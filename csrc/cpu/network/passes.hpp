@@ -27,7 +27,8 @@ struct Pass {
 // The sources, (height, width) each, through their input convolutions into the map.
 void input_pass(const Pass& pass, const Layers& layers, const float* a, const float* b);
 
-// Reads the map: packed weights for the `mix` of each block, its attention matrix and output convolution in one.
+// Reads the map: packed weights for the `mix` of each block, its attention matrix and output convolution in
+// one.
 std::vector<std::vector<std::vector<float>>> gram_pass(const Pass& pass, const std::vector<Block>& blocks);
 
 // Replaces the map by what the blocks make of it, with the mixes of gram_pass.

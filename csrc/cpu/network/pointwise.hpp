@@ -73,9 +73,9 @@ void pointwise(const float* in, const float* weights, const float* start, std::p
         float* group_out = out + group * vectors * kLanes;
         const auto at = [&](std::ptrdiff_t p) {
             const std::ptrdiff_t skipped = kStart == Start::kResidual ? p * start_stride : 0;
-            pointwise_block<kIn, kStride, vectors, block, kStart>(
-                in + p * kStride, group_weights, group_start + skipped, start_stride,
-                group_out + p * out_stride, out_stride);
+            pointwise_block<kIn, kStride, vectors, block, kStart>(in + p * kStride, group_weights,
+                                                                  group_start + skipped, start_stride,
+                                                                  group_out + p * out_stride, out_stride);
         };
         std::ptrdiff_t p = 0;
         for (; p + block <= pixels; p += block) {

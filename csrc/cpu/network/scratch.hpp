@@ -59,8 +59,8 @@ class RowRing {
     float* rows_;
 };
 
-// Pixels of a strip's row in scratch memory that lie left and right of the picture, which convolutions take for
-// zero. `halo` is how many the row has beside the strip.
+// Pixels of a strip's row in scratch memory that lie left and right of the picture, which convolutions take
+// for zero. `halo` is how many the row has beside the strip.
 class Margins {
   public:
     Margins(Span strip, std::ptrdiff_t width, std::ptrdiff_t halo, std::ptrdiff_t channels)
