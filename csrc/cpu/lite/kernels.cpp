@@ -12,6 +12,7 @@ using lite::GuidedRow;
 using lite::kCell;
 using lite::kFeatureGroup;
 using lite::kFeatureRun;
+using lite::SummedRow;
 
 // Sums of a block of `Pixels` times `Vectors` of channels are kept in registers: of what is left, the weights
 // take `Vectors`, the input value one.
@@ -92,6 +93,25 @@ void convolve(const ConvolvedRow& row) {
     }
     for (; channel < row.channels; channel += kLanes) {
         convolve_channels<1>(row, channel);
+    }
+}
+
+void sum(const SummedRow& row) {
+    constexpr int kPartial = 4;
+    for (std::ptrdiff_t channel = 0; channel < row.channels; channel += kLanes) {
+        Vector sums[kPartial] = {};
+        const float* pixel = row.pixels + channel;
+        std::ptrdiff_t left = row.count;
+        for (; left >= kPartial; left -= kPartial, pixel += kPartial * row.channels) {
+            REFUSION_UNROLL
+            for (int i = 0; i < kPartial; ++i) {
+                sums[i] += load(pixel + i * row.channels);
+            }
+        }
+        for (; left > 0; --left, pixel += row.channels) {
+            sums[0] += load(pixel);
+        }
+        store(row.sums + channel, (sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
 }
 
@@ -218,6 +238,6 @@ void guide(const GuidedRow& row) {
 
 }  // namespace
 
-extern const lite::Kernels kLiteKernels = {&convolve, &interpolate, &guide};
+extern const lite::Kernels kLiteKernels = {&convolve, &sum, &interpolate, &guide};
 
 }  // namespace refusion::REFUSION_ISA

@@ -33,6 +33,14 @@ struct ConvolvedRow {
     float* out;             // [pixel][channel]
 };
 
+// One row of a map, whose pixels are summed up.
+struct SummedRow {
+    const float* pixels;
+    std::ptrdiff_t count;
+    std::ptrdiff_t channels;  // a multiple of 16
+    float* sums;              // [channel]
+};
+
 // The coefficients of one row of pixels, between the centres of neighbouring cells: there they are linear.
 struct CoefficientRow {
     const float* above;  // a row of the grid, [cell][coefficient]
@@ -61,6 +69,7 @@ struct GuidedRow {
 
 struct Kernels {
     void (*convolve)(const ConvolvedRow&);
+    void (*sum)(const SummedRow&);
     void (*interpolate)(const CoefficientRow&);
     void (*guide)(const GuidedRow&);
 };

@@ -89,6 +89,7 @@ class LiteNetwork::Implementation {
         for_bands(space.slots, space.rows, [&](lite::Slot& slot, std::ptrdiff_t begin, std::ptrdiff_t end) {
             lite::make_cells(network_, planes, space, slot, begin, end);
         });
+        lite::adapt_to_picture(network_, space);
         for (std::size_t block = 0; block < weights_.blocks.size(); ++block) {
             for_bands(space.slots, space.rows, [&](lite::Slot&, std::ptrdiff_t begin, std::ptrdiff_t end) {
                 for (std::ptrdiff_t row = begin; row < end; ++row) {

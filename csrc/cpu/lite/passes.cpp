@@ -1,9 +1,13 @@
 #include "passes.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
 namespace refusion::lite {
 namespace {
+
+constexpr double kMinMean = 1e-3;
 
 using ThreeRows = const float* const[3];
 
@@ -56,6 +60,29 @@ void make_stem(const Network& network, const Planes& planes, Slot& slot, std::pt
     row.length = row.step = kStemPx;
     row.relu = true;
     network.kernels.convolve(row);
+}
+
+// Appends the logarithm of each channel's mean. Rows are added in their order, whoever made them.
+void append_means(const std::vector<float>& sums, std::ptrdiff_t rows, std::ptrdiff_t pixels,
+                  const Convolution& map, std::vector<double>& means) {
+    for (std::ptrdiff_t c = 0; c < map.used; ++c) {
+        double sum = 0;
+        for (std::ptrdiff_t y = 0; y < rows; ++y) {
+            sum += sums[static_cast<std::size_t>(y * map.channels + c)];
+        }
+        means.push_back(std::log(sum / static_cast<double>(rows * pixels) + kMinMean));
+    }
+}
+
+std::vector<double> linear(const std::vector<float>& weights, const std::vector<float>& bias,
+                           const std::vector<double>& input) {
+    std::vector<double> output(bias.begin(), bias.end());
+    for (std::size_t i = 0; i < output.size(); ++i) {
+        for (std::size_t j = 0; j < input.size(); ++j) {
+            output[i] += weights[i * input.size() + j] * input[j];
+        }
+    }
+    return output;
 }
 
 // Coefficients in the middle of cells are those of the grid; PyTorch's "bilinear", align_corners off.
@@ -113,12 +140,42 @@ void make_cells(const Network& network, const Planes& planes, Workspace& space, 
         for (; middle <= 2 * y + 1; ++middle) {
             for (; stem <= 2 * middle + 1; ++stem) {
                 make_stem(network, planes, slot, stem, width);
+                if (stem >= begin * kCell / kStemPx) {
+                    const std::ptrdiff_t channels = weights.stem.channels;
+                    network.kernels.sum({slot.stem.row(stem), width / kStemPx, channels,
+                                         space.stem_sums.data() + stem * channels});
+                }
             }
             halve(network.kernels, weights.middle, slot.stem, weights.stem.channels, middle,
                   width / kMiddlePx, slot.middle.row(middle));
         }
-        halve(network.kernels, weights.bottom, slot.middle, weights.middle.channels, y, space.columns,
-              space.maps[0].row(y));
+        const std::ptrdiff_t channels = weights.bottom.channels;
+        float* const cells = space.maps[0].row(y);
+        halve(network.kernels, weights.bottom, slot.middle, weights.middle.channels, y, space.columns, cells);
+        network.kernels.sum({cells, space.columns, channels, space.bottom_sums.data() + y * channels});
+    }
+}
+
+void adapt_to_picture(const Network& network, Workspace& space) {
+    const Weights& weights = network.weights;
+    std::vector<double> means;
+    append_means(space.stem_sums, space.rows * kCell / kStemPx, space.columns * kCell / kStemPx, weights.stem,
+                 means);
+    append_means(space.bottom_sums, space.rows, space.columns, weights.bottom, means);
+    std::vector<double> hidden = linear(weights.context.hidden_weights, weights.context.hidden_bias, means);
+    for (double& unit : hidden) {
+        unit = std::max(unit, 0.0);
+    }
+    const std::vector<double> effects =
+        linear(weights.context.effect_weights, weights.context.effect_bias, hidden);
+    const auto channels = static_cast<std::size_t>(weights.bottom.used);
+    const auto count = static_cast<std::size_t>(weights.output.channels);
+    for (std::size_t c = 0; c < channels; ++c) {
+        space.first_bias[c] = static_cast<float>(weights.blocks.front().bias[c] + effects[c]);
+        for (std::size_t k = 0; k < count; ++k) {
+            space.output_weights[c * count + k] =
+                static_cast<float>(weights.output.weights[c * count + k] * (1 + effects[channels + c]));
+        }
     }
 }
 
@@ -130,6 +187,9 @@ void make_block(const Network& network, std::size_t block, Workspace& space, std
     ThreeRows rows = {input.padded(row - 1), input.padded(row), input.padded(row + 1)};
     ConvolvedRow convolved = row_of_3x3(weights.blocks[block], rows, channels, 1, space.columns, out);
     convolved.residual = input.row(row);
+    if (block == 0) {
+        convolved.bias = space.first_bias.data();
+    }
     network.kernels.convolve(convolved);
     if (block + 1 < weights.blocks.size()) {
         return;
@@ -138,6 +198,7 @@ void make_block(const Network& network, std::size_t block, Workspace& space, std
     const float* const segments[] = {out};
     ConvolvedRow coefficients =
         row_of(weights.output, space.columns, space.grid.data() + row * space.columns * count);
+    coefficients.weights = space.output_weights.data();
     coefficients.segments = segments;
     coefficients.segment_count = 1;
     coefficients.length = coefficients.step = channels;

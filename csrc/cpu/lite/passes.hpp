@@ -18,6 +18,9 @@ struct Network {
 void make_cells(const Network& network, const Planes& planes, Workspace& space, Slot& slot,
                 std::ptrdiff_t begin, std::ptrdiff_t end);
 
+// What the whole picture says, from the sums over the rows of cells.
+void adapt_to_picture(const Network& network, Workspace& space);
+
 // A block for a row of cells, from one map to the other; the last block makes the grid as well.
 void make_block(const Network& network, std::size_t block, Workspace& space, std::ptrdiff_t row);
 

@@ -73,6 +73,26 @@ std::ptrdiff_t take_features(StateDict& state, Weights& weights) {
     return count;
 }
 
+std::vector<float> values(StateDict& state, const std::string& name,
+                          const std::vector<std::ptrdiff_t>& shape) {
+    const Tensor& tensor = state.take(name, shape);
+    std::ptrdiff_t size = 1;
+    for (const std::ptrdiff_t length : tensor.shape) {
+        size *= length;
+    }
+    return {tensor.data, tensor.data + size};
+}
+
+Context context(StateDict& state, std::ptrdiff_t means, std::ptrdiff_t effects) {
+    Context result;
+    result.hidden_bias = values(state, "grid.context.0.bias", {kAnyLength});
+    const auto units = static_cast<std::ptrdiff_t>(result.hidden_bias.size());
+    result.hidden_weights = values(state, "grid.context.0.weight", {units, means});
+    result.effect_weights = values(state, "grid.context.2.weight", {effects, units});
+    result.effect_bias = values(state, "grid.context.2.bias", {effects});
+    return result;
+}
+
 }  // namespace
 
 Weights packed(const Tensors& tensors) {
@@ -87,6 +107,7 @@ Weights packed(const Tensors& tensors) {
         const std::string name = "grid.blocks." + std::to_string(i);
         weights.blocks.push_back(convolution(state, name, grid.channels, grid, 3, Order::kMap));
     }
+    weights.context = context(state, weights.stem.used + grid.channels, 2 * grid.channels);
     weights.output = convolution(state, "grid.output", kPlainFeatures + features, grid, 1, Order::kMap);
     state.require_all_taken();
     return weights;

@@ -88,6 +88,10 @@ struct Workspace {
           columns((width + kCell - 1) / kCell),
           maps{CellMap(rows, columns, weights.bottom.channels),
                CellMap(rows, columns, weights.bottom.channels)},
+          stem_sums(static_cast<std::size_t>(rows * kCell / kStemPx * weights.stem.channels)),
+          bottom_sums(static_cast<std::size_t>(rows * weights.bottom.channels)),
+          first_bias(weights.blocks.front().bias),
+          output_weights(weights.output.weights),
           grid(static_cast<std::size_t>(rows * columns * weights.output.channels)) {
         for (int i = 0; i < slots; ++i) {
             this->slots.emplace_back(weights, columns, width);
@@ -102,8 +106,11 @@ struct Workspace {
     std::ptrdiff_t height, width;  // pixels
     std::ptrdiff_t rows, columns;  // cells
     std::array<CellMap, 2> maps;
-    std::vector<float> grid;  // [row][column][coefficient]
-    std::vector<Slot> slots;  // one for each thread
+    std::vector<float> stem_sums, bottom_sums;  // [row][channel]
+    std::vector<float> first_bias;              // of the first block, shifted for this picture
+    std::vector<float> output_weights;          // with the gain of this picture's last map
+    std::vector<float> grid;                    // [row][column][coefficient]
+    std::vector<Slot> slots;                    // one for each thread
 };
 
 }  // namespace refusion::lite
