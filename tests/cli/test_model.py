@@ -32,11 +32,11 @@ def lite(tmp_path: Path) -> Path:
 
 
 def test_fuse_with_the_lite_network(cli: Command, images: tuple[Path, Path], lite: Path) -> None:
-    assert cli("fuse", *images, "-o", "a.png", "--model", "lite", "--weights", lite).status == 0
+    assert cli("fuse", *images, "-o", "named.png", "--model", "lite", "--weights", lite).status == 0
     # A file says itself what it holds.
-    assert cli("fuse", *images, "-o", "b.png", "--weights", lite).status == 0
+    assert cli("fuse", *images, "-o", "by_file.png", "--weights", lite).status == 0
     expected = Fuser(weights=lite)(*(read_image(path) for path in images))
-    for name in ("a.png", "b.png"):
+    for name in ("named.png", "by_file.png"):
         np.testing.assert_array_equal(read_image(Path(name)), expected)
 
 
