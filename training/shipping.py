@@ -4,7 +4,7 @@ python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEX
     [--data TEXT] [--before RUN ...] [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
 
 EVAL.json is what `refusion eval --json` writes. Where a set has our weights (METHOD "ours") and another
-method, they are also compared pair by pair.
+method, they are also compared pair by pair. METHODs of a lite run are "lite" and "full".
 """
 
 from __future__ import annotations

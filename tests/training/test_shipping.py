@@ -27,6 +27,7 @@ def test_pairs_are_compared_with_every_other_method_of_the_set() -> None:
 def test_the_card_states_the_wins() -> None:
     manifest = {
         "task": "mfif",
+        "architecture": "refusion-full",
         "summary": "A test.",
         "notes": ["A limit."],
         "training": {
@@ -56,3 +57,39 @@ def test_the_card_states_the_wins() -> None:
     assert "- Training: 9 epochs of 2 fusion steps, the first 4 with 1 meta steps; patches of 64" in text
     assert "with the terms structure 3; data varied: zoom_out 0.3; seed 0; PyTorch 2; commit abb." in text
     assert "- Then: 1 epochs of 2 fusion steps" in text
+
+
+def test_the_card_compares_the_lite_network_with_the_full_one() -> None:
+    settings = {
+        **SETTINGS,
+        "model": "lite",
+        "lessons": 7,
+        "distillation_factor": 100.0,
+        "structure_factor": 3.0,
+    }
+    manifest = {
+        "task": "ivif",
+        "architecture": "refusion-lite",
+        "summary": "A test.",
+        "notes": [""],
+        "training": {
+            "data": "some pairs",
+            "training_pairs": 3,
+            "validation_pairs": ["x"],
+            "epochs_done": 4,
+            "torch": "2",
+            "commit": "abc",
+            "configuration": settings,
+        },
+        "metrics": {"TNO/lite": dict.fromkeys(COLUMNS, 0.48), "TNO/full": dict.fromkeys(COLUMNS, 0.5)},
+    }
+    text = section(manifest)
+    assert text.startswith("## ivif, lite: infrared + visible\n")
+    assert "| TNO | lite | 0.480 |" in text
+    assert "| TNO | lite, of full | 96% |" in text
+    assert (
+        "- Training: 4 epochs of 2 fusion steps on 7 lessons; patches of 64 pixels, 2 pairs a mini-batch, "
+        in text
+    )
+    assert "distance to the teacher's pictures times 100; loss learned with the terms structure 3;" in text
+    assert "\n- \n" not in text
