@@ -17,6 +17,10 @@ std::string text(const std::vector<std::ptrdiff_t>& shape) {
     return "(" + result + ")";
 }
 
+std::ptrdiff_t size_of(const Tensor& tensor) {
+    return std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::ptrdiff_t{1}, std::multiplies<>());
+}
+
 }  // namespace
 
 const Tensor& StateDict::take(const std::string& name, const std::vector<std::ptrdiff_t>& shape) {
@@ -33,13 +37,17 @@ const Tensor& StateDict::take(const std::string& name, const std::vector<std::pt
         throw std::invalid_argument("the tensor " + name + " is " + text(tensor.shape) + ", not " +
                                     text(shape));
     }
-    const std::ptrdiff_t size =
-        std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::ptrdiff_t{1}, std::multiplies<>());
-    if (!std::all_of(tensor.data, tensor.data + size, [](float value) { return std::isfinite(value); })) {
+    const auto is_finite = [](float value) { return std::isfinite(value); };
+    if (!std::all_of(tensor.data, tensor.data + size_of(tensor), is_finite)) {
         throw std::invalid_argument("the tensor " + name + " has values that are NaN or infinite");
     }
     taken_.insert(name);
     return tensor;
+}
+
+std::vector<float> StateDict::read(const std::string& name, const std::vector<std::ptrdiff_t>& shape) {
+    const Tensor& tensor = take(name, shape);
+    return {tensor.data, tensor.data + size_of(tensor)};
 }
 
 void StateDict::require_all_taken() const {

@@ -21,6 +21,9 @@ class StateDict {
     // The tensor of that name and shape, all of it finite.
     const Tensor& take(const std::string& name, const std::vector<std::ptrdiff_t>& shape);
 
+    // Its values.
+    std::vector<float> read(const std::string& name, const std::vector<std::ptrdiff_t>& shape);
+
     // Refuses tensors that nothing has taken.
     void require_all_taken() const;
 

@@ -73,23 +73,13 @@ std::ptrdiff_t take_features(StateDict& state, Weights& weights) {
     return count;
 }
 
-std::vector<float> values(StateDict& state, const std::string& name,
-                          const std::vector<std::ptrdiff_t>& shape) {
-    const Tensor& tensor = state.take(name, shape);
-    std::ptrdiff_t size = 1;
-    for (const std::ptrdiff_t length : tensor.shape) {
-        size *= length;
-    }
-    return {tensor.data, tensor.data + size};
-}
-
 Context context(StateDict& state, std::ptrdiff_t means, std::ptrdiff_t effects) {
     Context result;
-    result.hidden_bias = values(state, "grid.context.0.bias", {kAnyLength});
+    result.hidden_bias = state.read("grid.context.0.bias", {kAnyLength});
     const auto units = static_cast<std::ptrdiff_t>(result.hidden_bias.size());
-    result.hidden_weights = values(state, "grid.context.0.weight", {units, means});
-    result.effect_weights = values(state, "grid.context.2.weight", {effects, units});
-    result.effect_bias = values(state, "grid.context.2.bias", {effects});
+    result.hidden_weights = state.read("grid.context.0.weight", {units, means});
+    result.effect_weights = state.read("grid.context.2.weight", {effects, units});
+    result.effect_bias = state.read("grid.context.2.bias", {effects});
     return result;
 }
 

@@ -27,7 +27,7 @@ const NetworkKernels& network_kernels(InstructionSet instruction_set) {
 
 class FusionNetwork::Implementation {
   public:
-    Implementation(const std::map<std::string, Tensor>& tensors, InstructionSet instruction_set, int threads)
+    Implementation(const Tensors& tensors, InstructionSet instruction_set, int threads)
         : instruction_set_(instruction_set),
           kernels_(network_kernels(instruction_set)),
           layers_(tensors, kernels_),
@@ -58,8 +58,7 @@ class FusionNetwork::Implementation {
     ScratchPool scratch_;
 };
 
-FusionNetwork::FusionNetwork(const std::map<std::string, Tensor>& tensors, const std::string& instruction_set,
-                             int threads)
+FusionNetwork::FusionNetwork(const Tensors& tensors, const std::string& instruction_set, int threads)
     : implementation_(
           std::make_unique<Implementation>(tensors, instruction_set_named(instruction_set), threads)) {}
 

@@ -1,56 +1,14 @@
 #include "layers.hpp"
 
 #include <algorithm>
-#include <set>
 #include <stdexcept>
+
+#include "../state_dict.hpp"
 
 namespace refusion {
 namespace {
 
 using Shape = std::vector<std::ptrdiff_t>;
-
-std::string text(const Shape& shape) {
-    std::string result;
-    for (const std::ptrdiff_t size : shape) {
-        result += (result.empty() ? "" : ", ") + std::to_string(size);
-    }
-    return "(" + result + ")";
-}
-
-// The tensors of a state dict, each checked as it is read.
-class Tensors {
-  public:
-    explicit Tensors(const std::map<std::string, Tensor>& tensors) : tensors_(tensors) {}
-
-    std::vector<float> read(const std::string& name, const Shape& shape) {
-        const auto found = tensors_.find(name);
-        if (found == tensors_.end()) {
-            throw std::invalid_argument("the tensor " + name + " is missing");
-        }
-        if (found->second.shape != shape) {
-            throw std::invalid_argument("the tensor " + name + " is " + text(found->second.shape) + ", not " +
-                                        text(shape));
-        }
-        read_.insert(name);
-        std::ptrdiff_t size = 1;
-        for (const std::ptrdiff_t extent : shape) {
-            size *= extent;
-        }
-        return std::vector<float>(found->second.data, found->second.data + size);
-    }
-
-    void require_all_read() const {
-        for (const auto& [name, tensor] : tensors_) {
-            if (read_.count(name) == 0) {
-                throw std::invalid_argument("the tensor " + name + " is not of this network");
-            }
-        }
-    }
-
-  private:
-    const std::map<std::string, Tensor>& tensors_;
-    std::set<std::string> read_;
-};
 
 // Some of a convolution's weights, (out, in).
 struct Matrix {
@@ -74,8 +32,7 @@ struct Norm {
 
 class Builder {
   public:
-    Builder(const std::map<std::string, Tensor>& tensors, const NetworkKernels& kernels)
-        : tensors_(tensors), kernels_(kernels) {}
+    Builder(const Tensors& tensors, const NetworkKernels& kernels) : tensors_(tensors), kernels_(kernels) {}
 
     Matrix pointwise(const std::string& name, std::ptrdiff_t in, std::ptrdiff_t out) {
         return {tensors_.read(name + ".weight", {out, in, 1, 1}), in};
@@ -132,7 +89,7 @@ class Builder {
     Block transformer(const std::string& name, std::ptrdiff_t channels, std::ptrdiff_t first_channel);
     Block cross_attention(const std::string& name);
     std::vector<float> head(const std::string& name);
-    void require_all_read() const { tensors_.require_all_read(); }
+    void require_all_taken() const { tensors_.require_all_taken(); }
 
   private:
     static constexpr std::ptrdiff_t kHeads = 8;
@@ -170,7 +127,7 @@ class Builder {
         return channels == kFeatures ? kernels_.normalise16 : kernels_.normalise32;
     }
 
-    Tensors tensors_;
+    StateDict tensors_;
     const NetworkKernels& kernels_;
 };
 
@@ -285,7 +242,7 @@ std::vector<float> Builder::head(const std::string& name) {
 
 }  // namespace
 
-Layers::Layers(const std::map<std::string, Tensor>& tensors, const NetworkKernels& kernels) {
+Layers::Layers(const Tensors& tensors, const NetworkKernels& kernels) {
     Builder builder(tensors, kernels);
     input_a = builder.taps_first("input_a", {kFeatures, 1, 3, 3});
     input_b = builder.taps_first("input_b", {kFeatures, 1, 3, 3});
@@ -299,7 +256,7 @@ Layers::Layers(const std::map<std::string, Tensor>& tensors, const NetworkKernel
     }
     head = builder.head("head");
     output = builder.taps_first("output", {1, kFeatures, 3, 3});
-    builder.require_all_read();
+    builder.require_all_taken();
 }
 
 }  // namespace refusion

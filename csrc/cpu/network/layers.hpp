@@ -54,7 +54,7 @@ struct Block {
 // Everything between the input convolutions and the head, in the order of computation; blocks of one stage
 // work on different channels.
 struct Layers {
-    Layers(const std::map<std::string, Tensor>& tensors, const NetworkKernels& kernels);
+    Layers(const Tensors& tensors, const NetworkKernels& kernels);
 
     std::vector<float> input_a, input_b;     // (9, 16)
     std::vector<std::vector<Block>> stages;  // encoders, cross-attention, decoder

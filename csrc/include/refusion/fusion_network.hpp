@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -18,8 +17,7 @@ class FusionNetwork {
     // "neon"; empty for the best that this machine has. `threads`: most that a run may use, the calling one
     // included; 0 for all of the pool. Throws std::invalid_argument for a missing tensor, a wrong shape or an
     // instruction set that is not there.
-    FusionNetwork(const std::map<std::string, Tensor>& tensors, const std::string& instruction_set = {},
-                  int threads = 0);
+    FusionNetwork(const Tensors& tensors, const std::string& instruction_set = {}, int threads = 0);
     ~FusionNetwork();
     FusionNetwork(const FusionNetwork&) = delete;
     FusionNetwork& operator=(const FusionNetwork&) = delete;
