@@ -11,7 +11,7 @@ if(NOT REFUSION_PYBIND11_INCLUDE)
   endif()
 endif()
 
-Python_add_library(_C MODULE WITH_SOABI csrc/bindings.cpp csrc/bindings_cuda.cpp csrc/bindings_network.cpp)
+Python_add_library(_C MODULE WITH_SOABI csrc/bindings.cpp csrc/bindings_cuda.cpp $<$<NOT:$<BOOL:${MSVC}>>:csrc/bindings_network.cpp>)
 target_include_directories(_C PRIVATE csrc)
 target_include_directories(_C SYSTEM PRIVATE "${REFUSION_PYBIND11_INCLUDE}")
 target_link_libraries(_C PRIVATE refusion_ops)

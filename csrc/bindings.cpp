@@ -98,5 +98,7 @@ PYBIND11_MODULE(_C, module) {
     });
 
     refusion::bindings::bind_cuda(module);
+#if defined(REFUSION_NETWORKS)
     refusion::bindings::bind_network(module);
+#endif
 }

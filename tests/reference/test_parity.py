@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 
 from refusion import Chroma, Fuser, ops
+from refusion.backends import is_installed
 from refusion.files import read_image
 
 CASES = [
@@ -28,13 +29,16 @@ CASES = [
 ROUNDING_OF_REFERENCE = {"ICCV_03.png": 1.5e-5}
 
 
+@pytest.mark.parametrize("backend", ["torch", "native"])
 @pytest.mark.parametrize(("task", "file"), CASES)
-def test_official_weights_give_the_official_results(shared: Path, task: str, file: str) -> None:
+def test_official_weights_give_the_official_results(shared: Path, task: str, file: str, backend: str) -> None:
+    if not is_installed(backend):
+        pytest.skip(f"the {backend} backend is not built")
     reference = shared / "reference"
     folder = reference / "cases" / task.upper()
     a, b = read_image(folder / "source1" / file), read_image(folder / "source2" / file)
     outputs = folder / "output" / Path(file).stem
-    fuser = Fuser(task, weights=reference / "weights" / f"ReFusion_{task.upper()}.pth")
+    fuser = Fuser(task, weights=reference / "weights" / f"ReFusion_{task.upper()}.pth", backend=backend)
 
     raw = fuser.luma(a, b)
     tolerance = ROUNDING_OF_REFERENCE.get(file, 1e-5)

@@ -1,10 +1,11 @@
 #pragma once
 
-// Everything that C++ users need of refusion: what stands before and after the network. Between the two, any
-// runtime can run the network: its input is (N, 2, H, W), luma of both sources / 255, its output (N, 1, H,
+// Everything that C++ users need of refusion: the networks on the CPU, and what stands before and after them.
+// Between the two, any other runtime can run the network too: its input is (N, 2, H, W), luma of both sources / 255, its output (N, 1, H,
 // W), fused luma; both float, or half where the engine was made so.
 //
 //   CPU     preprocess, value_range, postprocess, is_gray, warp_image  over Image<T>: any strides, no copies
+//           FusionNetwork, LiteNetwork   from the tensors of a checkpoint (not with MSVC)
 //   CUDA    cuda_preprocess, cuda_update_range, cuda_postprocess       over CudaImage and CudaPlane: only
 //   enqueue
 //           DeviceBuffer, PinnedBuffer, OwnedStream, Event, CudaGraph  owners of what CUDA gives out
@@ -22,7 +23,9 @@
 #include "refusion/cuda_ops.hpp"
 #include "refusion/cuda_resources.hpp"
 #include "refusion/cuda_stream.hpp"
+#include "refusion/fusion_network.hpp"
 #include "refusion/image.hpp"
+#include "refusion/lite_network.hpp"
 #include "refusion/postprocess.hpp"
 #include "refusion/preprocess.hpp"
 #include "refusion/statistics.hpp"
