@@ -85,6 +85,11 @@ class Contender:
         return Baseline.__members__.get(self.runner)
 
     @property
+    def precision(self) -> str:
+        """What the network's products are computed in."""
+        return "bfloat16" if self.runner == "native-bf16" else "float32"
+
+    @property
     def title(self) -> str:
         """What tables call it."""
         return f"{self.model.name}, {self.runner}" if self.baseline is None else self.baseline.value
@@ -222,14 +227,11 @@ def export_naively(weights: Weights, target: Path, *, size: tuple[int, int], bat
     return replace(weights, naive_onnx=target)
 
 
-def reference_of(model: Model, weights: Weights) -> Backend:
+def reference_of(model: Model) -> Contender:
     """Return what the results of a network are compared with: PyTorch, float32; of the full one as the
     official script computes it.
-
-    Raises:
-        RefusionError: It cannot run here.
     """
-    return Contender(model, Baseline.official.name if model is Model.full else "torch").open(weights)
+    return Contender(model, Baseline.official.name if model is Model.full else "torch")
 
 
 def _checkpoint(weights: Weights) -> Path:

@@ -42,7 +42,7 @@ class NetworkResult:
             "title": self.contender.title,
             "model": self.contender.model.name,
             "runner": self.contender.runner,
-            "precision": "float32",
+            "precision": self.contender.precision,
             "description": self.description,
             "size": list(self.size),
             "batch": self.batch,
@@ -112,14 +112,18 @@ def _differences(
     skipped: list[Skipped],
 ) -> dict[Contender, float]:
     size = sources.shape[3], sources.shape[2]
+    results = {contender: backend.run(sources) for contender, backend in backends.items()}
     found: dict[Contender, float] = {}
-    for model in {contender.model for contender in backends}:
+    for model in dict.fromkeys(contender.model for contender in backends):
+        reference = reference_of(model)
         with noted(skipped, f"{model.name}, difference from PyTorch", size):
-            with closing(reference_of(model, weights[model])) as reference:
-                expected = reference.run(sources)
-            for contender, backend in backends.items():
+            if reference not in results:
+                with closing(reference.open(weights[model])) as backend:
+                    results[reference] = backend.run(sources)
+            for contender in backends:
                 if contender.model is model:
-                    found[contender] = float(np.abs(backend.run(sources) - expected).max())
+                    difference = np.abs(results[contender] - results[reference])
+                    found[contender] = float(difference.max())
     return found
 
 

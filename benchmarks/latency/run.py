@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refusion.backends import BACKENDS
 from refusion.benchmarks.facts import facts
 from refusion.benchmarks.latency.contenders import (
     Baseline,
@@ -107,8 +108,9 @@ def run(request: LatencyRequest, report: Callable[[str], None] = lambda line: No
         if request.with_scaling:
             report("scaling")
             found["scaling"] = []
+            could_run = {result.contender for result in network}
             for result in measure_scaling(
-                chosen,
+                [contender for contender in chosen if contender in could_run],
                 weights,
                 threads=request.threads,
                 plan=request.effort.scaling,
@@ -118,7 +120,7 @@ def run(request: LatencyRequest, report: Callable[[str], None] = lambda line: No
                 what = f"batch {result.batch}, {result.threads} threads"
                 report(f"scaling: {result.contender.title}, {width}x{height}, {what}")
                 found["scaling"].append(result.as_json())
-    found["skipped"] = [one.as_json() for one in skipped]
+    found["skipped"] = [one.as_json() for one in dict.fromkeys(skipped)]
     return found
 
 
@@ -198,13 +200,13 @@ def _frames(
 
 
 def _fastest(results: list[NetworkResult]) -> list[Contender]:
-    """Return our fastest backend of each model."""
+    """Return our fastest backend of each model, of those that are taken without being asked for."""
     best: dict[Model, NetworkResult] = {}
     for result in results:
-        model = result.contender.model
-        if result.contender.baseline is None and (
-            model not in best or result.samples.p50_ms < best[model].samples.p50_ms
-        ):
+        model, facts_of_backend = result.contender.model, BACKENDS.get(result.contender.runner)
+        if facts_of_backend is None or not facts_of_backend.unasked:
+            continue
+        if model not in best or result.samples.p50_ms < best[model].samples.p50_ms:
             best[model] = result
     return [result.contender for result in best.values()]
 

@@ -103,7 +103,7 @@ def streams_table(report: Report) -> str:
 
 
 def scaling_table(report: Report, *, by: str) -> str:
-    """Return seconds a frame and memory, a column a contender.
+    """Return the time a frame and memory, a column a contender.
 
     Args:
         report: With scaling.
@@ -147,8 +147,9 @@ def _key(result: dict[str, Any], by: str) -> tuple[int, ...]:
 
 
 def _scaling_cell(result: dict[str, Any]) -> str:
-    seconds = result["network"]["p50_ms"] / 1e3 / result["batch"]
-    return f"{seconds:.3g} s, {result['run_mib']:.0f} MiB"
+    frame_ms = result["network"]["p50_ms"] / result["batch"]
+    time = f"{frame_ms:.3g} ms" if frame_ms < 1000 else f"{frame_ms / 1e3:.3g} s"
+    return f"{time}, {result['run_mib']:.0f} MiB"
 
 
 def _faster(report: Report, baseline: Baseline, result: dict[str, Any]) -> str:

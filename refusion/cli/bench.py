@@ -34,7 +34,9 @@ def latency(
     ] = None,
     backend: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="NAME", help="native, onnxruntime or torch, once for each; default: all."),
+        typer.Option(
+            metavar="NAME", help="native, native-bf16, onnxruntime or torch, once for each; default: all."
+        ),
     ] = None,
     weights: Annotated[
         Optional[Path],  # noqa: UP045
