@@ -32,11 +32,17 @@ def stated(path: Path) -> dict[str, str]:
 
 
 def stated_model(path: Path) -> Model | None:
-    """Return the network that the file says it holds; None where it does not say.
+    """Return the network that the file, or an engine's record, says it holds; None where it does not say.
 
     Raises:
         WeightsError: It is damaged, or not ours.
+        BackendError: The record of an engine is damaged.
     """
+    if path.suffix == ".plan":
+        from refusion.backends.tensorrt.sidecar import read_sidecar
+
+        record = read_sidecar(path)
+        return None if record is None else Model.__members__.get(record.identity.model)
     metadata = stated(path)
     # ONNX models have keys of their own, so as not to meet those of other tools.
     return Model.of_architecture(metadata.get("refusion.architecture") or metadata.get("architecture"))

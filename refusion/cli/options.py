@@ -15,7 +15,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         metavar="full|lite",
-        help="lite is made for real time on a CPU; default: full, or what --weights holds.",
+        help="lite is made for real time on a CPU; default: full, or what the given weights hold.",
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace outputs that are there already.")]

@@ -27,7 +27,7 @@ from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of, sidecar
 from refusion.backends.tensorrt.signing import sign
 from refusion.tasks import Task
 from refusion.warp import Warp
-from refusion.weights import shipped_weights
+from refusion.weights import sha256, shipped_weights
 
 from .fake_cuda import FakeGpu
 from .fake_work import FakeEngine, loaded_engine
@@ -242,6 +242,24 @@ def test_weights_of_the_user(shelve: Shelve, tmp_path: Path) -> None:
     with Fuser("ivif", weights=own) as fuser:
         fuser(A, B)
         assert "one.plan" in fuser.description
+
+
+def test_engines_of_the_lite_network(shelve: Shelve, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    from refusion.models.checkpoints import save_network
+    from refusion.models.lite import LiteModule
+
+    own = tmp_path / "lite.safetensors"
+    save_network(LiteModule(), own, task="ivif")
+    plan = shelve(checkpoint_sha256=sha256(own), model="lite")
+    for model in (None, "lite"):
+        with Fuser(weights=own, model=model, backend="tensorrt") as fuser:
+            fuser(A, B)
+            assert "one.plan" in fuser.description
+    with pytest.raises(BackendError, match=r"takes .*; `refusion export --task ivif --model lite --fp16 "):
+        Fuser(weights=own, backend="tensorrt")(A[:8], B[:8])
+    with pytest.raises(UsageError, match="one.plan holds the lite model, not full"):
+        Fuser(weights=plan, model="full")
 
 
 def test_an_onnx_states_what_it_was_made_from(shelve: Shelve, tmp_path: Path) -> None:
