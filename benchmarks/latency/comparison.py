@@ -55,7 +55,8 @@ def _times(report: Report) -> Iterator[tuple[tuple[str, str], list[float]]]:
     for result in report.get("frames", []):
         where = f"{result['title']}, {_size(result)}"
         yield ("pair to picture", where), result["frame"]["times_ms"]
-        yield ("pre + post", where), result["pre_and_post"]["times_ms"]
+        if result["pre_and_post"] is not None:
+            yield ("pre + post", where), result["pre_and_post"]["times_ms"]
     for result in report.get("streams", []):
         where = f"{result['title']}, {result['videos']}"
         yield (

@@ -81,7 +81,7 @@ def opened(
         model=contender.model,
         weights=weights,
         backend=contender.runner,
-        device="cpu",
+        device="cuda" if contender.runner == "tensorrt" else "cpu",
         threads=threads,
     ) as fuser:
         yield FrameRunner(contender.title, fuser.description, fuser.clock, fuser)

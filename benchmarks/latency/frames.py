@@ -17,8 +17,6 @@ from refusion.benchmarks.latency.skipped import Skipped
 from refusion.stream.synthetic import SyntheticScene
 from refusion.tasks import Task
 
-STAGES = ("pre", "network", "post")
-
 
 @dataclass(frozen=True)
 class FrameResult:
@@ -28,23 +26,28 @@ class FrameResult:
     description: str
     size: tuple[int, int]
     stages: dict[str, Samples]
+    """On a CPU: pre, network, post."""
     frame: Samples
     """From pair to picture: the stages and what is between them."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON holds it."""
-        around = [
-            pre + post
-            for pre, post in zip(self.stages["pre"].times_ms, self.stages["post"].times_ms, strict=True)
-        ]
         return {
             "title": self.title,
             "description": self.description,
             "size": list(self.size),
             "stages": {name: samples.as_json() for name, samples in self.stages.items()},
-            "pre_and_post": Samples(tuple(around)).as_json(),
+            "pre_and_post": None if self.around is None else self.around.as_json(),
             "frame": self.frame.as_json(),
         }
+
+    @property
+    def around(self) -> Samples | None:
+        """Pre- and post-processing of each call together; None where they are not stages of their own."""
+        if not {"pre", "post"} <= self.stages.keys():
+            return None
+        pre, post = self.stages["pre"].times_ms, self.stages["post"].times_ms
+        return Samples(tuple(sum(both) for both in zip(pre, post, strict=True)))
 
 
 def measure_frames(
@@ -68,8 +71,11 @@ def measure_frames(
         measured = turns.take({one.title: functools.partial(one.fuse, pair) for one in runners})
         results = []
         for runner in runners:
-            calls_ms = runner.clock.calls_ms()
             found = measured[runner.title]
-            stages = {name: found.samples_of(calls_ms[name]) for name in STAGES}
+            stages = {
+                name: found.samples_of(values_ms)
+                for name, values_ms in runner.clock.calls_ms().items()
+                if len(values_ms) == found.calls
+            }
             results.append(FrameResult(runner.title, runner.description, size, stages, found.samples))
     return results

@@ -50,16 +50,13 @@ def frames_table(report: Report) -> str:
     """Return the table of pairs to pictures: the stages' medians, and the whole."""
     rows = []
     for result in report["frames"]:
-        stages, frame = result["stages"], result["frame"]
-        network = "" if result["title"] == WITHOUT_NETWORK else _ms(stages["network"]["p50_ms"])
+        frame = result["frame"]
         rows.append(
             [
                 result["title"],
                 _size(result),
-                _ms(stages["pre"]["p50_ms"]),
-                network,
-                _ms(stages["post"]["p50_ms"]),
-                _ms(result["pre_and_post"]["p50_ms"]),
+                *(_stage(result, name) for name in ("pre", "network", "post")),
+                "-" if result["pre_and_post"] is None else _ms(result["pre_and_post"]["p50_ms"]),
                 *(_ms(frame[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
             ]
         )
@@ -80,7 +77,7 @@ def frames_table(report: Report) -> str:
 
 def streams_table(report: Report) -> str:
     """Return the table of two videos to one: the rate, processor time, and the stages' medians."""
-    stages = ("decode a", "decode b", "pre", "network", "post", "encode")
+    stages = ("decode a", "decode b", "pair", "pre", "network", "post", "encode")
     rows = []
     for result in report.get("streams", []):
         rows.append(
@@ -90,12 +87,7 @@ def streams_table(report: Report) -> str:
                 str(sum(run["frames"] for run in result["runs"])),
                 f"{result['frames_per_s']:.1f}",
                 _ms(result["processor_ms_per_frame"]),
-                *(
-                    ""
-                    if name == "network" and result["title"] == WITHOUT_NETWORK
-                    else _ms(result["stages"][name]["p50_ms"])
-                    for name in stages
-                ),
+                *(_stage(result, name) for name in stages),
             ]
         )
     columns = ("videos to video", "videos", "frames", "frames/s", "processor ms a frame")
@@ -158,6 +150,12 @@ def _faster(report: Report, baseline: Baseline, result: dict[str, Any]) -> str:
         if other["runner"] == baseline.name and same:
             return f"{other['network']['p50_ms'] / result['network']['p50_ms']:.2f}"
     return "-"
+
+
+def _stage(result: dict[str, Any], name: str) -> str:
+    if name not in result["stages"] or (name == "network" and result["title"] == WITHOUT_NETWORK):
+        return "-"
+    return _ms(result["stages"][name]["p50_ms"])
 
 
 def _size(result: dict[str, Any]) -> str:
