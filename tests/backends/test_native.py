@@ -26,10 +26,10 @@ if not native.is_built():
 from refusion import _C
 
 MOST_ERROR = 1e-5
-# One pixel; about one vector, one strip (64 columns), one band (16 rows); several of them.
+# One pixel; about one vector, one strip (96 columns), one band (16 rows); several of them.
 SIZES = [
     (1, 1), (1, 2), (2, 1), (3, 3), (1, 130), (130, 1),
-    (15, 17), (16, 64), (17, 65), (31, 63), (33, 129), (97, 200),
+    (15, 17), (16, 96), (17, 97), (31, 95), (33, 193), (97, 300),
 ]  # fmt: skip
 
 

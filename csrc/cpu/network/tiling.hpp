@@ -11,9 +11,10 @@ struct Span {
     std::ptrdiff_t size() const { return end - begin; }
 };
 
-// Most columns that are worked on at once: four rows of 128 channels of them, and two beside, fit the
-// second-level cache several times.
-inline constexpr std::ptrdiff_t kStripWidth = 64;
+// Most columns that are worked on at once. Four rows of 128 channels of them take 0.2 MiB, which fits the
+// second-level caches of most processors; narrower strips compute more pixels twice (64: 4 % slower on a Zen
+// 5 with 1 MiB, 128: 1 % faster).
+inline constexpr std::ptrdiff_t kStripWidth = 96;
 // Pixels that a row in scratch memory has room for: a strip, two pixels on either side, and what the kernels
 // touch beyond the end.
 inline constexpr std::ptrdiff_t kRowPixels = kStripWidth + 16;
