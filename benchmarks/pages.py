@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,27 +40,26 @@ def machine_text(report: dict[str, Any]) -> str:
         if facts.get(key)
     )
     compiler = facts.get("native_build", {}).get("compiler")
-    return (
+    text = (
         f"Machine: {facts['processor']}, {facts['threads']} threads, {', '.join(facts['instruction_sets'])}; "
         f"{facts['system']}; {versions}{f', {compiler}' if compiler else ''}. "
         f"Commit {facts['commit'] or 'unknown'}, {facts['date'][:10]}, load before the run "
-        f"{facts['load_average_1min']}.\n"
+        f"{facts['load_average_1min']}."
     )
+    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
 
 
 def ratios_text(report: dict[str, Any]) -> str:
-    """Return how many times faster than the baselines each of our backends runs the full network."""
-    medians = {one["title"]: one["network"]["p50_ms"] for one in report["network"] if one["batch"] == 1}
+    """Return how many times as fast as the baselines each of our backends runs the full network."""
     lines = []
     for result in report["network"]:
-        if result["model"] == "full" and result["runner"] not in Baseline.__members__:
-            faster = " and ".join(
-                f"{medians[one.value] / result['network']['p50_ms']:.1f} times faster than the {one.value}"
-                for one in Baseline
-                if one.value in medians
-            )
-            if faster:
-                lines.append(f"- {result['title']}: {faster}")
+        if result["model"] != "full" or result["runner"] in Baseline.__members__:
+            continue
+        ratios = {one.value.text: tables.times_as_fast(report, one, result) for one in Baseline}
+        stated = [f"{ratio:.1f} times as fast as {text}" for text, ratio in ratios.items() if ratio]
+        if stated:
+            width, height = result["size"]
+            lines.append(f"- {result['title']}, {width}x{height}: {' and '.join(stated)}")
     return "\n".join(lines) + "\n"
 
 

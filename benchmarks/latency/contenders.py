@@ -26,12 +26,22 @@ if TYPE_CHECKING:
 _NAIVE_OPSET = 17
 
 
-class Baseline(enum.Enum):
-    """What others would run; the value is what it is called."""
+@dataclass(frozen=True)
+class BaselineFacts:
+    """What a baseline is called."""
 
-    official = "official, PyTorch eager"
+    title: str
+    """In tables."""
+    text: str
+    """In sentences."""
+
+
+class Baseline(enum.Enum):
+    """What others would run."""
+
+    official = BaselineFacts("official, PyTorch eager", "the official network in PyTorch eager mode")
     """The full network as the official script computes it."""
-    naive_onnx = "official, naive ONNX"
+    naive_onnx = BaselineFacts("official, naive ONNX", "its naive ONNX export in ONNX Runtime")
     """That network as PyTorch exports it for one size, nothing rewritten, in ONNX Runtime."""
 
 
@@ -92,7 +102,7 @@ class Contender:
     @property
     def title(self) -> str:
         """What tables call it."""
-        return f"{self.model.name}, {self.runner}" if self.baseline is None else self.baseline.value
+        return f"{self.model.name}, {self.runner}" if self.baseline is None else self.baseline.value.title
 
     def open(self, weights: Weights, *, threads: int = 0) -> Backend:
         """Load it.

@@ -38,7 +38,7 @@ def plot_scaling(report: dict[str, Any], target: Path) -> None:
         line = sorted((one for one in chosen if one["title"] == title), key=lambda one: _pixels(one))
         pixels = [_pixels(one) for one in line]
         time_axes.plot(pixels, [one["network"]["p50_ms"] / 1e3 for one in line], marker="o", label=title)
-        memory_axes.plot(pixels, [one["run_mib"] / 1024 for one in line], marker="o", label=title)
+        memory_axes.plot(pixels, [max(one["run_mib"], 1) / 1024 for one in line], marker="o", label=title)
     for axes, name in ((time_axes, "seconds a frame"), (memory_axes, "memory of a run, GiB")):
         axes.set(xscale="log", yscale="log", ylabel=name)
         axes.set_xticks(list(_TICKS.values()), list(_TICKS))

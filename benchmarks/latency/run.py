@@ -148,7 +148,7 @@ def _settings(request: LatencyRequest) -> dict[str, Any]:
         "turns": turns.turns,
         "turn_least_s": turns.least_s,
         "turn_most_calls": turns.most_calls,
-        "warm_up": "one call of each before the first turn; one more before each turn of calls below 500 ms",
+        "warm_up": "one call of each before the first turn, and 50 ms before each turn of calls below 500 ms",
     }
 
 

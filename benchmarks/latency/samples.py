@@ -13,6 +13,8 @@ from refusion.timing import Percentiles
 
 _LONG_CALL_MS = 500.0
 """From here on a call does not feel what another one left in caches and spinning threads."""
+_SETTLE_S = 0.05
+"""Threads of other runtimes spin for some milliseconds after their last call."""
 _RESAMPLINGS = 2000
 
 
@@ -59,7 +61,7 @@ class Turns:
     def take(self, calls: Mapping[str, Callable[[], object]]) -> dict[str, Measured]:
         """Return the times of each call, by name.
 
-        A turn of a quick call begins with one that is not measured, for what the others left behind.
+        A turn of a quick call begins with 50 ms of calls that are not measured, for what others left behind.
         """
         measured = {name: Measured(call) for name, call in calls.items()}
         for one in measured.values():
@@ -101,7 +103,8 @@ class Measured:
 
     def take_turn(self, least_s: float, most_calls: int) -> None:
         """Call and measure as Turns says."""
-        if self.last_ms < _LONG_CALL_MS:
+        settled_s = time.perf_counter() + (_SETTLE_S if self.last_ms < _LONG_CALL_MS else 0.0)
+        while time.perf_counter() < settled_s:
             self.call()
         end_s = time.perf_counter() + least_s
         for _ in range(most_calls):

@@ -33,7 +33,7 @@ def network_table(report: Report) -> str:
                 _size(result) + (f", batch {result['batch']}" if result["batch"] > 1 else ""),
                 *(_ms(times[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
                 f"{1e3 * result['batch'] / times['p50_ms']:.3g}",
-                *(_faster(report, baseline, result) for baseline in Baseline),
+                *(_ratio(times_as_fast(report, baseline, result)) for baseline in Baseline),
                 _difference(result["largest_difference"]),
                 _number(result["run_mib"]),
                 _number(result["peak_mib"]),
@@ -144,12 +144,13 @@ def _scaling_cell(result: dict[str, Any]) -> str:
     return f"{time}, {result['run_mib']:.0f} MiB"
 
 
-def _faster(report: Report, baseline: Baseline, result: dict[str, Any]) -> str:
+def times_as_fast(report: Report, baseline: Baseline, result: dict[str, Any]) -> float | None:
+    """Return the ratio of medians to a baseline of the same size and batch; None where there is none."""
     for other in report["network"]:
         same = all(other[name] == result[name] for name in ("size", "batch"))
         if other["runner"] == baseline.name and same:
-            return f"{other['network']['p50_ms'] / result['network']['p50_ms']:.2f}"
-    return "-"
+            return float(other["network"]["p50_ms"] / result["network"]["p50_ms"])
+    return None
 
 
 def _stage(result: dict[str, Any], name: str) -> str:
@@ -164,6 +165,10 @@ def _size(result: dict[str, Any]) -> str:
 
 def _ms(value: float) -> str:
     return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _difference(value: float | None) -> str:
