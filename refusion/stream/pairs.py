@@ -73,7 +73,8 @@ class VideoPairs:
         try:
             self._check()
             self.chroma = Chroma.of(a_is_gray=not self._a.has_colour, b_is_gray=not self._b.has_colour)
-            self._a, self._b = _without_unused_colour(self._a), _without_unused_colour(self._b)
+            for video in (self._a, self._b):
+                video.luma = not video.has_colour
         except BaseException:
             self.__exit__()
             raise
@@ -137,14 +138,6 @@ class VideoPairs:
 class _Decoded(NamedTuple):
     image: Any
     time_ns: int
-
-
-def _without_unused_colour(video: VideoReader) -> VideoReader:
-    """Return the video itself, or opened anew for its luma where that is all it has."""
-    if video.has_colour or video.is_gray:
-        return video
-    video.close()
-    return VideoReader(video.path, luma=True)
 
 
 def _rounded(rate: Fraction) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -62,7 +62,8 @@ class VideoReader:
 
     def __init__(self, path: str | os.PathLike[str], *, luma: bool = False) -> None:
         self.path = Path(path)
-        self._luma = luma
+        self.luma = luma
+        """Whether frames of colour streams come as their luma; may be changed before the first is taken."""
         self.time_ns = 0
         """Time of the frame given last, nanoseconds after the first frame."""
         self._container: av.container.InputContainer | None = None
@@ -73,17 +74,20 @@ class VideoReader:
             self._crop = noted_size(
                 self._container.metadata.get("comment", ""), coded=(self._stream.width, self._stream.height)
             )
+            # One for all frames: a new one for each frame costs five times the conversion itself.
+            self._reformat = _reformatter()
             self._frames = self._decode()
             # Opening decodes one frame: only then is it known that there is one, and how large it comes out.
             self._pending = next(self._frames, None)
             if self._pending is None:
                 raise InputError(f"{self.path} has a video stream, but no frames in it")
+            height, width = self._picture(self._pending[1]).shape[:2]
         except BaseException:
             self.close()
             raise
-        height, width = self._pending[1].shape[:2]
         self.size = (width, height)
         """(width, height) of every frame, pixels."""
+        self._taken = 0
 
     @property
     def rate(self) -> Fraction:
@@ -108,7 +112,7 @@ class VideoReader:
         Stops at the first frame with colour. The verdict is kept; it does not disturb the iteration.
         """
         if self._has_colour is None:
-            self._has_colour = not self.is_gray and self._find_colour()
+            self._has_colour = not self.is_gray and (self._shows_colour_now() or self._find_colour())
         return self._has_colour
 
     def __iter__(self) -> Iterator[Frame | NDArray[np.uint16]]:
@@ -125,8 +129,15 @@ class VideoReader:
         self._pending = None
         if following is None:
             raise StopIteration
-        self.time_ns, frame = following
-        return frame
+        self.time_ns, raw = following
+        picture = self._picture(raw)
+        if picture.shape[1::-1] != self.size:
+            raise InputError(
+                f"{self.path} changes from {self.size[0]}x{self.size[1]} to {size_text(picture)} "
+                f"at frame {self._taken}"
+            )
+        self._taken += 1
+        return picture
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
@@ -167,51 +178,40 @@ class VideoReader:
         stream.thread_type = "AUTO"
         return container, stream
 
-    def _decode(self) -> Iterator[tuple[int, Frame | NDArray[np.uint16]]]:
-        """Yield (time in ns, picture) of every frame."""
+    def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Yield (time in ns, frame as decoded) of every frame."""
         import av
-        from av.video.reformatter import VideoReformatter
 
         assert self._container is not None
-        # One reformatter for all frames: a new one for each frame costs five times the conversion itself.
-        convert = VideoReformatter().reformat
-        layout = self._stream.codec_context.format
-        pixel_format = "bgr24" if layout is None else array_format(layout)
-        wants_luma = self._luma and pixel_format == "bgr24"
         first_pts: int | None = None
-        shape: tuple[int, ...] | None = None
         index = 0
         try:
             for packet in self._container.demux(self._stream):
                 for raw in packet.decode():
                     if packet.is_corrupt or raw.is_corrupt:
                         raise InputError(f"{self.path} is damaged or truncated at frame {index}")
-                    picture: NDArray[Any]
-                    if wants_luma and raw.format.name in _PLANAR_LUMA:
-                        picture = _luma_plane(raw)
-                    else:
-                        converted = convert(raw, format=pixel_format, src_color_range=raw.color_range)
-                        picture = converted.to_ndarray()
-                        if wants_luma:
-                            picture = cast(Frame, cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-                    picture = self._upright(picture, raw)
-                    if shape is not None and picture.shape != shape:
-                        raise InputError(
-                            f"{self.path} changes from {shape[1]}x{shape[0]} to {size_text(picture)} "
-                            f"at frame {index}"
-                        )
-                    shape = picture.shape
                     if raw.pts is None or raw.time_base is None:
                         time_s = index / self.rate
                     else:
                         first_pts = raw.pts if first_pts is None else first_pts
                         time_s = (raw.pts - first_pts) * raw.time_base
-                    yield round(time_s * 1_000_000_000), picture
+                    yield round(time_s * 1_000_000_000), raw
                     index += 1
         except av.FFmpegError as error:
             raise InputError(
                 f"{self.path} is damaged or truncated at frame {index}: {error.strerror}"
             ) from None
+
+    def _picture(self, raw: av.VideoFrame) -> NDArray[Any]:
+        layout = self._stream.codec_context.format
+        pixel_format = "bgr24" if layout is None else array_format(layout)
+        wants_luma = self.luma and pixel_format == "bgr24"
+        if wants_luma and raw.format.name in _PLANAR_LUMA:
+            return self._upright(_luma_plane(raw), raw)
+        picture = self._reformat(raw, format=pixel_format, src_color_range=raw.color_range).to_ndarray()
+        if wants_luma:
+            picture = cast(Frame, cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+        return self._upright(picture, raw)
 
     def _upright(self, picture: NDArray[Any], raw: av.VideoFrame) -> NDArray[Any]:
         if self._crop is not None:
@@ -220,12 +220,15 @@ class VideoReader:
         quarter_turns = round(raw.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(picture, quarter_turns)) if quarter_turns else picture
 
+    def _shows_colour_now(self) -> bool:
+        """Tell whether the frame that comes next shows colour, if one is decoded already."""
+        return self._pending is not None and _shows_colour(self._reformat(self._pending[1], format="yuv420p"))
+
     def _find_colour(self) -> bool:
         import av
-        from av.video.reformatter import VideoReformatter
 
         container, stream = self._open()
-        convert = VideoReformatter().reformat
+        convert = _reformatter()
         # Half of the work: what only frames between two others show, which are predicted from, is no colour.
         stream.codec_context.skip_frame = "NONREF"
         with container:
@@ -239,6 +242,12 @@ class VideoReader:
                 # Iterating meets the same damage and reports it with the frame's number.
                 return False
         return False
+
+
+def _reformatter() -> Callable[..., av.VideoFrame]:
+    from av.video.reformatter import VideoReformatter
+
+    return VideoReformatter().reformat
 
 
 def array_format(stored: av.VideoFormat) -> str:
