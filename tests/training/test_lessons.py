@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -79,11 +80,22 @@ def test_lite_steps_approach_the_teacher(pairs: PairSet, teacher: Teacher) -> No
     assert losses[-1][1] < 0.7 * losses[0][1]
 
 
-def test_the_distillation_loss_counts_differences_of_neighbours() -> None:
-    zero, even, uneven = torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.1), torch.zeros(1, 1, 4, 4)
-    uneven[..., ::2] = 0.2
-    assert distillation_loss(even, zero).item() == pytest.approx(0.1)
-    assert distillation_loss(uneven, zero).item() == pytest.approx(0.1 + 2 * 0.2)
+def test_the_distillation_loss_counts_differences_of_neighbours_contrast_and_detail() -> None:
+    taught = torch.zeros(1, 1, 4, 4)
+    taught[..., ::2] = 0.2
+    assert distillation_loss(taught, taught).item() == 0
+    assert distillation_loss(taught + 0.1, taught).item() == pytest.approx(0.1, rel=1e-4)
+    # A quarter of the contrast and the detail: two logarithms, of which the mean counts.
+    quarter = taught / 4
+    expected = 0.75 * 0.1 + 2 * 0.75 * 0.2 + 0.1 * math.log(4)
+    assert distillation_loss(quarter, taught).item() == pytest.approx(expected, rel=1e-2)
+    assert (
+        torch.autograd.functional.jacobian(
+            lambda fused: distillation_loss(fused, taught), torch.full_like(taught, 0.3)
+        )
+        .isfinite()
+        .all()
+    )
 
 
 def test_a_teacher_is_read_from_a_run_or_from_weights(teacher: Teacher, tmp_path: Path) -> None:
