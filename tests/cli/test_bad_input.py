@@ -144,7 +144,7 @@ def foreign_model(path: Path) -> None:
     ("weights", "message"),
     [
         ("none.onnx", "there is no model none.onnx"),
-        ("file", "file is no weights file: it must end in one of .onnx"),
+        ("file", "file is no weights file: it must end in one of .safetensors"),
         ("corrupt.onnx", "corrupt.onnx is not a readable ONNX model"),
         ("foreign.onnx", "foreign.onnx is not a ReFusion model: expected the input"),
         pytest.param("none.pth", "there is no checkpoint none.pth", marks=needs_torch),
@@ -152,7 +152,7 @@ def foreign_model(path: Path) -> None:
         pytest.param(
             "corrupt.safetensors", "corrupt.safetensors is not a readable safetensors", marks=needs_torch
         ),
-        pytest.param("other.safetensors", "holds another network than the full fusion", marks=needs_torch),
+        pytest.param("other.safetensors", "holds another network than the full", marks=needs_torch),
         pytest.param("code.pth", "code.pth is not a readable checkpoint", marks=needs_torch),
     ],
 )
