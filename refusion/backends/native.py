@@ -83,7 +83,7 @@ class NativeBackend:
         try:
             self._network: Any = create(tensors, instruction_set=instruction_set, threads=threads)
         except ValueError as error:
-            raise WeightsError(f"{weights} holds another network than the {model.name} one: {error}") from None
+            raise WeightsError(f"{weights} holds another network than {model.name}: {error}") from None
         self.description = f"native C++, {_NAMES[self._network.instruction_set]}, CPU"
 
     def run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:

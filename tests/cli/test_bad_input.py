@@ -152,7 +152,7 @@ def foreign_model(path: Path) -> None:
         pytest.param(
             "corrupt.safetensors", "corrupt.safetensors is not a readable safetensors", marks=needs_torch
         ),
-        pytest.param("other.safetensors", "holds another network than the full", marks=needs_torch),
+        pytest.param("other.safetensors", "holds another network than full: the", marks=needs_torch),
         pytest.param("code.pth", "code.pth is not a readable checkpoint", marks=needs_torch),
     ],
 )
