@@ -7,6 +7,7 @@
 namespace refusion::lite {
 namespace {
 
+// MIN_MEAN of refusion/models/lite.py.
 constexpr double kMinMean = 1e-3;
 
 using ThreeRows = const float* const[3];
