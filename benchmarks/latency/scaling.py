@@ -29,7 +29,7 @@ class ScalingPlan:
     """The one of them at which batch and threads are varied."""
     batches: tuple[int, ...] = (1, 2, 4)
     least_s: float = 1.0
-    longest_s: float = 45.0
+    longest_s: float = 30.0
     """A run that is predicted to take longer, from the size before it, is left out."""
 
 
