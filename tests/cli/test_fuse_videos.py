@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,29 @@ SCENE = "synthetic:?width=64&height=48&frames=3&rate=10"
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_ctrl_c_leaves_no_file_and_no_thread(cli: Command, tmp_path: Path) -> None:
+    def interrupt() -> None:
+        for _ in range(3000):
+            if list(tmp_path.glob("*.partial.mp4")):
+                time.sleep(0.3)
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            time.sleep(0.01)
+
+    before = set(threading.enumerate())
+    waiting = threading.Thread(target=interrupt)
+    waiting.start()
+    endless = SCENE.replace("frames=3", "frames=1000000")
+    outcome = cli("fuse", endless, endless, "-o", "fused.mp4", "--threads", "1")
+    waiting.join()
+    assert outcome.status == 130
+    assert names(tmp_path) == []
+    # One that the signal met while it was started ends by itself.
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert set(threading.enumerate()) <= before
 
 
 def test_synthetic_scene(cli: Command, tmp_path: Path) -> None:
