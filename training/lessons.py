@@ -21,8 +21,8 @@ class Lessons:
     intensities and for gradients; the weight of source b makes up the 1.
 
     The teacher costs ten times what a step of the lite network does, so it fuses some pairs anew for each
-    epoch, and the steps of the epoch are taken on these, turned, flipped and swapped. A lesson is a whole
-    patch: how the teacher fuses a part depends on all that it sees, and so does the lite network.
+    epoch, and the steps of the epoch are taken on these, turned and flipped. A lesson is a whole patch: how
+    the teacher fuses a part depends on all that it sees, and so does the lite network.
     """
 
     def __init__(
@@ -84,13 +84,9 @@ class Lessons:
 
 
 def lesson_batch(lessons: Tensor) -> Batch:
-    """Return lessons as a mini-batch; the sources of every other one are swapped.
+    """Return lessons as a mini-batch.
 
-    The teacher, trained on both orders, fuses both nearly alike, so that it is asked about one alone.
+    Sources are not swapped, as those of the full network are: a lite network that has to know both orders
+    spends its few weights on it (on validation pairs it was 8.7 gray levels off in one order, 5.7 in the other).
     """
-    sources, taught, weights = lessons.split((2, 1, 2), dim=1)
-    swapped = torch.arange(len(lessons), device=lessons.device)[:, None, None, None] % 2 == 1
-    return Batch(
-        torch.where(swapped, sources.flip(1), sources),
-        torch.cat((taught, torch.where(swapped, 1 - weights, weights)), dim=1),
-    )
+    return Batch(lessons[:, :2], lessons[:, 2:])

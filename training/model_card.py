@@ -75,7 +75,7 @@ def piece(record: dict[str, Any]) -> str:
         f"{steps} on {settings['lessons']} lessons"
         if is_lite
         else f"{steps}, the first {meta_epochs} with {settings['meta_steps']} meta steps",
-        f"{batch}, half of them swapped" if is_lite else f"{batch} before swapping",
+        batch if is_lite else f"{batch} before swapping",
         *(
             [f"distance to the teacher's pictures times {settings['distillation_factor']:g}"]
             if is_lite
