@@ -87,6 +87,7 @@ def lesson_batch(lessons: Tensor) -> Batch:
     """Return lessons as a mini-batch.
 
     Sources are not swapped, as those of the full network are: a lite network that has to know both orders
-    spends its few weights on it (on validation pairs it was 8.7 gray levels off in one order, 5.7 in the other).
+    spends its few weights on it (on validation pairs it was 8.7 gray levels off in one order, and 5.7 in the
+    other).
     """
     return Batch(lessons[:, :2], lessons[:, 2:])

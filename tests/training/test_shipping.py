@@ -88,7 +88,7 @@ def test_the_card_compares_the_lite_network_with_the_full_one() -> None:
     assert "| TNO | lite | 0.480 |" in text
     assert "| TNO | lite, of full | 96% |" in text
     assert (
-        "- Training: 4 epochs of 2 fusion steps on 7 lessons; patches of 64 pixels, 2 pairs a mini-batch, "
+        "- Training: 4 epochs of 2 fusion steps on 7 lessons; patches of 64 pixels, 2 pairs a mini-batch; "
         in text
     )
     assert "distance to the teacher's pictures times 100; loss learned with the terms structure 3;" in text
