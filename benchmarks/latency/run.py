@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from refusion.benchmarks.latency.contenders import (
     contenders,
     export_naively,
 )
-from refusion.benchmarks.latency.frames import measure_frames
+from refusion.benchmarks.latency.frames import FrameResult, measure_frames
 from refusion.benchmarks.latency.network import NetworkResult, measure_network, noted
 from refusion.benchmarks.latency.report_file import FORMAT
 from refusion.benchmarks.latency.samples import Turns
-from refusion.benchmarks.latency.scaling import ScalingPlan, measure_scaling
+from refusion.benchmarks.latency.scaling import ScalingPlan, ScalingResult, measure_scaling
 from refusion.benchmarks.latency.skipped import Skipped
-from refusion.benchmarks.latency.streams import measure_streams, render_videos
+from refusion.benchmarks.latency.streams import StreamResult, measure_streams, render_videos
 from refusion.models import Model
+from refusion.stream.pairs import VideoPairs
 from refusion.tasks import Task
 from refusion.weights import sha256
 
@@ -86,52 +87,119 @@ def run(request: LatencyRequest, report: Callable[[str], None] = lambda line: No
         UsageError: There is no such backend.
         InputError: The videos cannot be read, or do not fit.
     """
-    skipped: list[Skipped] = []
-    found: dict[str, Any] = {"format": FORMAT, "facts": facts(request.threads)}
+    if request.videos is not None:
+        # Opened once before minutes are spent on the rest.
+        with VideoPairs(*request.videos):
+            pass
     chosen = contenders(request.models, request.backends, with_baselines=request.with_baselines)
-    with tempfile.TemporaryDirectory(prefix="refusion-bench-") as name:
-        folder = Path(name)
-        weights = _weights(request, skipped)
-        found["weights"] = {model.name: _weights_facts(files) for model, files in weights.items()}
-        found["settings"] = _settings(request)
-        chosen = [contender for contender in chosen if contender.model in weights]
-        network = [
-            result
-            for size in request.sizes
-            for result in _network(request, chosen, weights, size, folder, skipped, report)
-        ]
+    with tempfile.TemporaryDirectory(prefix="refusion-bench-") as folder:
+        return _Run(request, Path(folder), report).everything(chosen)
+
+
+@dataclass
+class _Run:
+    request: LatencyRequest
+    folder: Path
+    report: Callable[[str], None]
+    skipped: list[Skipped] = field(default_factory=list)
+    weights: dict[Model, Weights] = field(default_factory=dict)
+
+    def everything(self, chosen: list[Contender]) -> dict[str, Any]:
+        """Return the whole report."""
+        self._find_weights()
+        chosen = [contender for contender in chosen if contender.model in self.weights]
+        found: dict[str, Any] = {
+            "format": FORMAT,
+            "facts": facts(self.request.threads),
+            "weights": {model.name: _weights_facts(files) for model, files in self.weights.items()},
+            "settings": _settings(self.request),
+        }
+        network = [result for size in self.request.sizes for result in self._network(chosen, size)]
         found["network"] = [result.as_json() for result in network]
-        found["frames"] = _frames(request, chosen, skipped, report)
-        if request.with_streams:
-            fastest = _fastest(network)
-            found["streams"] = _streams(request, fastest, folder, skipped, report)
-        if request.with_scaling:
-            report("scaling")
-            found["scaling"] = []
+        found["frames"] = [result.as_json() for result in self._frames(chosen)]
+        if self.request.with_streams:
+            found["streams"] = [result.as_json() for result in self._streams(_fastest(network))]
+        if self.request.with_scaling:
             could_run = {result.contender for result in network}
-            for result in measure_scaling(
-                [contender for contender in chosen if contender in could_run],
-                weights,
-                threads=request.threads,
-                plan=request.effort.scaling,
-                skipped=skipped,
-            ):
-                width, height = result.size
-                what = f"batch {result.batch}, {result.threads} threads"
-                report(f"scaling: {result.contender.title}, {width}x{height}, {what}")
-                found["scaling"].append(result.as_json())
-    found["skipped"] = [one.as_json() for one in dict.fromkeys(skipped)]
-    return found
+            scaled = self._scaling([contender for contender in chosen if contender in could_run])
+            found["scaling"] = [result.as_json() for result in scaled]
+        found["skipped"] = [one.as_json() for one in dict.fromkeys(self.skipped)]
+        return found
 
+    def _find_weights(self) -> None:
+        task, own = self.request.task, self.request.weights
+        for model in self.request.models:
+            with noted(self.skipped, f"{model.name} model", None):
+                self.weights[model] = Weights.shipped(task, model) if own is None else Weights.of_file(own)
 
-def _weights(request: LatencyRequest, skipped: list[Skipped]) -> dict[Model, Weights]:
-    """Return the files of the models that there are."""
-    weights: dict[Model, Weights] = {}
-    for model in request.models:
-        with noted(skipped, f"{model.name} model", None):
-            own = request.weights
-            weights[model] = Weights.shipped(request.task, model) if own is None else Weights.of_file(own)
-    return weights
+    def _network(self, chosen: list[Contender], size: tuple[int, int]) -> list[NetworkResult]:
+        self.report(f"network alone, {size[0]}x{size[1]}")
+        weights, batch = dict(self.weights), self.request.batch
+        naive = Contender(Model.full, Baseline.naive_onnx.name)
+        if naive in chosen:
+            with noted(self.skipped, naive.title, size):
+                weights[Model.full] = export_naively(
+                    weights[Model.full], self.folder / "naive.onnx", size=size, batch=batch
+                )
+        return measure_network(
+            chosen,
+            weights,
+            size=size,
+            batch=batch,
+            threads=self.request.threads,
+            turns=self.request.effort.turns,
+            skipped=self.skipped,
+        )
+
+    def _frames(self, chosen: list[Contender]) -> Iterator[FrameResult]:
+        for size in dict.fromkeys((*self.request.sizes, *AROUND_SIZES)):
+            self.report(f"pair to picture, {size[0]}x{size[1]}")
+            yield from measure_frames(
+                chosen if size in self.request.sizes else [],
+                self.request.task,
+                self.request.weights,
+                size=size,
+                threads=self.request.threads,
+                turns=self.request.effort.turns,
+                skipped=self.skipped,
+            )
+
+    def _streams(self, chosen: list[Contender]) -> Iterator[StreamResult]:
+        for name, videos in self._videos():
+            self.report(f"videos to video, {name}")
+            yield from measure_streams(
+                chosen,
+                self.request.task,
+                self.request.weights,
+                videos,
+                name,
+                folder=self.folder,
+                threads=self.request.threads,
+                least_s=self.request.effort.stream_s,
+                skipped=self.skipped,
+            )
+
+    def _videos(self) -> Iterator[tuple[str, tuple[Path, Path]]]:
+        """Yield the name and the files of each pair of videos, rendered when it is its turn."""
+        if self.request.videos is not None:
+            yield ", ".join(path.name for path in self.request.videos), self.request.videos
+            return
+        for size in STREAM_SIZES:
+            rendered = render_videos(self.folder, size, self.request.effort.video_frames)
+            yield f"synthetic {size[0]}x{size[1]}", rendered
+
+    def _scaling(self, chosen: list[Contender]) -> Iterator[ScalingResult]:
+        for result in measure_scaling(
+            chosen,
+            self.weights,
+            threads=self.request.threads,
+            plan=self.request.effort.scaling,
+            skipped=self.skipped,
+        ):
+            width, height = result.size
+            what = f"{width}x{height}, batch {result.batch}, {result.threads} threads"
+            self.report(f"scaled: {result.contender.title}, {what}")
+            yield result
 
 
 def _weights_facts(weights: Weights) -> dict[str, str]:
@@ -152,53 +220,6 @@ def _settings(request: LatencyRequest) -> dict[str, Any]:
     }
 
 
-def _network(
-    request: LatencyRequest,
-    chosen: list[Contender],
-    weights: dict[Model, Weights],
-    size: tuple[int, int],
-    folder: Path,
-    skipped: list[Skipped],
-    report: Callable[[str], None],
-) -> list[NetworkResult]:
-    report(f"network alone, {size[0]}x{size[1]}")
-    naive = Contender(Model.full, Baseline.naive_onnx.name)
-    if naive in chosen:
-        with noted(skipped, naive.title, size):
-            full = export_naively(weights[Model.full], folder / "naive.onnx", size=size, batch=request.batch)
-            weights = {**weights, Model.full: full}
-    return measure_network(
-        chosen,
-        weights,
-        size=size,
-        batch=request.batch,
-        threads=request.threads,
-        turns=request.effort.turns,
-        skipped=skipped,
-    )
-
-
-def _frames(
-    request: LatencyRequest,
-    chosen: list[Contender],
-    skipped: list[Skipped],
-    report: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    results = []
-    for size in dict.fromkeys((*request.sizes, *AROUND_SIZES)):
-        report(f"pair to picture, {size[0]}x{size[1]}")
-        results += measure_frames(
-            chosen if size in request.sizes else [],
-            request.task,
-            request.weights,
-            size=size,
-            threads=request.threads,
-            turns=request.effort.turns,
-            skipped=skipped,
-        )
-    return [result.as_json() for result in results]
-
-
 def _fastest(results: list[NetworkResult]) -> list[Contender]:
     """Return our fastest backend of each model, of those that are taken without being asked for."""
     best: dict[Model, NetworkResult] = {}
@@ -209,35 +230,3 @@ def _fastest(results: list[NetworkResult]) -> list[Contender]:
         if model not in best or result.samples.p50_ms < best[model].samples.p50_ms:
             best[model] = result
     return [result.contender for result in best.values()]
-
-
-def _streams(
-    request: LatencyRequest,
-    fastest: list[Contender],
-    folder: Path,
-    skipped: list[Skipped],
-    report: Callable[[str], None],
-) -> list[dict[str, Any]]:
-    videos: dict[str, Callable[[], tuple[Path, Path]]] = {}
-    if request.videos is not None:
-        own = request.videos
-        videos[f"{own[0].name}, {own[1].name}"] = lambda: own
-    else:
-        for size in STREAM_SIZES:
-            name = f"synthetic {size[0]}x{size[1]}"
-            videos[name] = lambda size=size: render_videos(folder, size, request.effort.video_frames)  # type: ignore[misc]
-    results = []
-    for name, made in videos.items():
-        report(f"videos to video, {name}")
-        results += measure_streams(
-            fastest,
-            request.task,
-            request.weights,
-            made(),
-            name,
-            folder=folder,
-            threads=request.threads,
-            least_s=request.effort.stream_s,
-            skipped=skipped,
-        )
-    return [result.as_json() for result in results]

@@ -37,6 +37,7 @@ def test_a_report_and_its_comparison(cli: Command) -> None:
         (("--weights", "x.onnx", "--model", "full"), "there is no weights file x.onnx"),
         (("--json", "there.json"), "there.json is there already; give --force to replace it"),
         (("--compare", "a.json", "b.json"), "there is no report a.json"),
+        (("--videos", "a.mp4", "b.mp4"), "there is no video a.mp4"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_measured(
@@ -45,5 +46,5 @@ def test_what_does_not_fit_is_said_before_anything_is_measured(
     Path("there.json").write_text("{}")
     outcome = cli("bench", "latency", *arguments)
     assert outcome.status == 1
-    (line,) = outcome.error_lines
+    (line,) = outcome.error_lines  # and nothing of what is being measured
     assert line.startswith(f"error: {message}")
