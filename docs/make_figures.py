@@ -18,6 +18,10 @@ from refusion.training.synthetic_exposure import exposure_pair
 from refusion.training.synthetic_focus import focus_pair
 
 FIGURES = Path(__file__).parent / "figures"
+LITE_MOMENTS = ((0, 0), (0, 45), (3, 40))
+"""Seed of the street, and frame."""
+DETAIL = np.s_[180:330, 190:390]
+"""People in smoke, and signs."""
 
 
 def overview() -> None:
@@ -28,6 +32,18 @@ def overview() -> None:
     labels = ("infrared: people, no signs", "visible: signs, people in smoke and shadow", "fused: both")
     sheet = contact_sheet([[pair.a, pair.b, fused]], labels, tile_width_px=420)
     write_image(FIGURES / "overview.png", sheet, force=True)
+
+
+def lite() -> None:
+    """The full and the lite network on three moments of two streets; below, a detail of each."""
+    rows = []
+    with Fuser("ivif") as full, Fuser("ivif", model="lite") as lite:
+        for seed, index in LITE_MOMENTS:
+            pair = SyntheticScene(seed=seed).pair(index)
+            row = [pair.a, pair.b, full(pair.a, pair.b), lite(pair.a, pair.b)]
+            rows += [row, [frame[DETAIL] for frame in row]]
+    sheet = contact_sheet(rows, ("infrared", "visible", "full", "lite"), tile_width_px=300)
+    write_image(FIGURES / "comparison_lite.jpg", sheet, force=True)
 
 
 def synthetic_pairs() -> None:
@@ -46,4 +62,5 @@ def synthetic_pairs() -> None:
 
 if __name__ == "__main__":
     overview()
+    lite()
     synthetic_pairs()
