@@ -21,8 +21,6 @@ from refusion.models import Model
 from refusion.models.fusion import FusionModule
 from refusion.models.lite import LiteModule
 
-ARCHITECTURE = Model.full.value.architecture
-
 FusionNetwork = FusionModule | LiteModule
 
 _MODULES: dict[Model, type[FusionNetwork]] = {Model.full: FusionModule, Model.lite: LiteModule}
