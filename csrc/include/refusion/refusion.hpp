@@ -1,8 +1,8 @@
 #pragma once
 
 // Everything that C++ users need of refusion: the networks on the CPU, and what stands before and after them.
-// Between the two, any other runtime can run the network too: its input is (N, 2, H, W), luma of both sources / 255, its output (N, 1, H,
-// W), fused luma; both float, or half where the engine was made so.
+// Between the two, any other runtime can run the network too: its input is (N, 2, H, W), luma of both sources
+// / 255, its output (N, 1, H, W), fused luma; both float, or half where the engine was made so.
 //
 //   CPU     preprocess, value_range, postprocess, is_gray, warp_image  over Image<T>: any strides, no copies
 //           FusionNetwork, LiteNetwork   from the tensors of a checkpoint (not with MSVC)
