@@ -93,8 +93,22 @@ def _read(run: Path, state: Path, data: str | None) -> dict[str, Any]:
             raise InputError(f"{needed} is missing: is {run} the folder of a run?")
     content = torch.load(state, map_location="cpu", weights_only=True)
     settings = json.loads((run / "settings.json").read_text())
-    settings.pop("data_folders", None)
-    return {**settings, "data": data or settings["data"], "epochs_done": content["epoch"]}
+    folders = settings.pop("data_folders", [])
+    names = [_short_name(name, folders) for name in settings.get("validation_pairs", [])]
+    return {
+        **settings,
+        "data": data or settings["data"],
+        "validation_pairs": names,
+        "epochs_done": content["epoch"],
+    }
+
+
+def _short_name(pair: str, folders: Sequence[str]) -> str:
+    """Return a pair's name with the last part alone of the folder of data that it begins with, if it does."""
+    for folder in folders:
+        if pair.startswith(f"{folder}/"):
+            return f"{Path(folder).name}{pair.removeprefix(folder)}"
+    return pair
 
 
 def compare_pairs(evaluations: Mapping[str, Any]) -> dict[str, dict[str, int]]:

@@ -31,7 +31,7 @@ def plot_scaling(report: dict[str, Any], target: Path) -> None:
 
     usual = max(result["threads"] for result in report["scaling"])
     chosen = [one for one in report["scaling"] if one["batch"] == 1 and one["threads"] == usual]
-    figure = Figure(figsize=(9.5, 4), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     time_axes, memory_axes = figure.subplots(1, 2)
     for title in dict.fromkeys(one["title"] for one in chosen):
@@ -44,7 +44,7 @@ def plot_scaling(report: dict[str, Any], target: Path) -> None:
         axes.set_xticks(list(_TICKS.values()), list(_TICKS))
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    time_axes.legend(frameon=False)
+    figure.legend(*time_axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(f"Network alone, {report['facts']['processor']}, {usual} threads")
     # Without the versions and dates that matplotlib notes, the same report gives the same file.
     figure.savefig(target, dpi=110, metadata={"Software": None})

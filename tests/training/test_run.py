@@ -182,6 +182,18 @@ def test_folders_of_data_are_joined(data: Path, tmp_path: Path) -> None:
     assert settings["data"] == f"{data}, {data}"
 
 
+def test_a_manifest_names_pairs_without_the_folders_of_the_machine(data: Path, tmp_path: Path) -> None:
+    run, folder = tmp_path / "run", tmp_path / "weights"
+    folder.mkdir()
+    first_record(Request(run, Task.ivif, (data, data), settings=(*SETTINGS, "epochs=1", "meta_steps=0")))
+    ship(run, Task.ivif, summary="a test", evaluations={}, data="test pairs", folder=folder)
+    text = (folder / "ivif.json").read_text()
+    assert str(data) not in text
+    held_out = json.loads(text)["training"]["validation_pairs"]
+    assert len(held_out) > 0
+    assert all(name.startswith(f"{data.name}/") for name in held_out)
+
+
 def test_synthetic_pairs_are_for_the_tasks_that_have_them(data: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="synthetic pairs are made for .*, not for ivif"):
         first_record(new(data, tmp_path / "run", "synthetic=0.5"))
