@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from refusion.cli.bench_quality import quality
 from refusion.cli.options import ForceOption, JsonOption, TaskOption, ThreadsOption
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def bench_application() -> typer.Typer:
         """A group even while it has one command."""
 
     app.command()(latency)
+    app.command()(quality)
     return app
 
 
