@@ -57,11 +57,18 @@ def _clock_ms(call: Callable[[Tensor], object], sources: Tensor) -> float:
 
 def measure_rates(device: str) -> Rates:
     """Measure a large copy and a large FP16 matrix product on random data."""
+    return Rates(copy_bytes_per_s(device), matmul_flops_per_s(device, torch.float16))
+
+
+def copy_bytes_per_s(device: str) -> float:
+    """Return the rate of a large copy within the device's memory: bytes read plus bytes written."""
     source = torch.rand(COPY_BYTES[device] // 4, device=device)
     target = torch.empty_like(source)
-    copy_ms = latency(target.copy_, [source], RATE_SECONDS).p50_ms
-    del source, target
+    return 2e3 * source.nbytes / latency(target.copy_, [source], RATE_SECONDS).p50_ms
+
+
+def matmul_flops_per_s(device: str, dtype: torch.dtype) -> float:
+    """Return the rate of a large matrix product on random data; float32 without TF32, PyTorch's default."""
     side = MATMUL_SIDE[device]
-    a, b = (torch.randn(side, side, device=device, dtype=torch.float16) for _ in range(2))
-    product_ms = latency(lambda left: left @ b, [a], RATE_SECONDS).p50_ms
-    return Rates(2e3 * COPY_BYTES[device] / copy_ms, 2e3 * side**3 / product_ms)
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    return 2e3 * side**3 / latency(lambda left: left @ b, [a], RATE_SECONDS).p50_ms
