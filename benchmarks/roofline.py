@@ -29,8 +29,6 @@ from refusion.models import Model
 FORMAT = "refusion-roofline-1"
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 COUNTED_PRECISIONS = ("float32", "float16")
-ON_GPU = ("tensorrt",)
-"""Backends whose times are set to the GPU's rates."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +112,10 @@ def closeness(report: Mapping[str, Any], rates: Mapping[str, DeviceRates]) -> It
 
     Args:
         report: Of `refusion bench latency`.
-        rates: Of "cpu" and, where there is one, "gpu".
+        rates: By device as the report has it: "cpu" and, where there is one, "cuda".
     """
     for result in report["network"]:
-        device = rates.get("gpu" if result["runner"].startswith(ON_GPU) else "cpu")
+        device = rates.get(result.get("device", "cpu"))
         product = device and device.products.get(result["precision"])
         if not device or not product:
             continue
@@ -181,7 +179,7 @@ def run(reports: Sequence[Path], threads: int, *, seconds: float = SECONDS) -> d
         refuse_other_machine(read[-1], own, path)
     rates = {"cpu": cpu_rates(int(str(own["threads"])), seconds=seconds)}
     if _has_gpu():
-        rates["gpu"] = gpu_rates()
+        rates["cuda"] = gpu_rates()
     return {
         "format": FORMAT,
         "facts": own,

@@ -110,7 +110,7 @@ def _traced(module: nn.Module, height: int, width: int) -> Graph:
 
 class _Recorder(TorchDispatchMode):
     def __init__(self, sources: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's has no annotations
         self.nodes = [Node(sources.nbytes, is_map=True)]
         self.traffic_bytes = 0
         self._numbers = {id(sources): 0}

@@ -91,7 +91,8 @@ def _copy_bytes_per_s(threads: int, seconds: float) -> float:
 
 def _quickest_s(call: Callable[[], object], seconds: float) -> float:
     call()
-    times_ns, end_s = [], time.perf_counter() + seconds
+    times_ns: list[int] = []
+    end_s = time.perf_counter() + seconds
     while not times_ns or time.perf_counter() < end_s:
         start_ns = time.perf_counter_ns()
         call()

@@ -62,9 +62,9 @@ def test_shares_are_of_a_frame_and_of_the_devices_own_rates() -> None:
     assert found["bound"] == "products"
     assert found["frame_ms"] == 250
     assert found["share"] == pytest.approx(flops / 1e12 / 0.25, rel=0.01)
-    on_gpu = latency_report(runner="tensorrt", precision="float16")
+    on_gpu = latency_report(device="cuda", precision="float16")
     assert not list(closeness(on_gpu, {"cpu": cpu}))
-    (found,) = closeness(on_gpu, {"cpu": cpu, "gpu": gpu})
+    (found,) = closeness(on_gpu, {"cpu": cpu, "cuda": gpu})
     assert found["products_ms"] == pytest.approx(flops / 1e12, rel=0.01)
 
 
