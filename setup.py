@@ -72,6 +72,7 @@ setup(
     package_data={
         "refusion": ["py.typed", "*.pyi"],
         "refusion.stream.web": ["static/*"],
+        "refusion.benchmarks.quality": ["static/*"],
         "refusion.training.configurations": ["*.yaml"],
         "refusion.weights": ["*.safetensors", "*.onnx", "*.json"],
     },

@@ -118,12 +118,18 @@ def others_results(text: str, sets: Sequence[EvaluationSet]) -> Method:
     return Results(name, folder, only_set=len(sets) == 1)
 
 
-def refuse_equal_names(methods: Sequence[Method]) -> None:
-    """Raise UsageError if two methods have one name: tables could not tell them apart."""
+def in_order(methods: Sequence[Method]) -> tuple[Method, ...]:
+    """Return methods as tables list them, kind by kind.
+
+    Raises:
+        UsageError: Two methods have one name: tables could not tell them apart.
+    """
     names = [method.name for method in methods]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UsageError(f"two methods are called '{twice[0]}': give each its own name")
+    kinds = list(Kind)
+    return tuple(sorted(methods, key=lambda method: kinds.index(method.kind)))
 
 
 def _named_path(text: str, option: str, what: str) -> tuple[str, Path]:

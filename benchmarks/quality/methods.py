@@ -29,12 +29,12 @@ Fuse = Callable[[NamedPair], Frame]
 
 
 class Kind(enum.Enum):
-    """Where a method's results come from."""
+    """Where a method's results come from; tables have them in this order."""
 
     model = "model"
     official = "official"
-    classical = "classical"
     third_party = "third-party"
+    classical = "classical"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from refusion.benchmarks.quality.intervals import Comparison, comparisons, mean_intervals
+from refusion.benchmarks.quality.known_figures import Check, checks
 from refusion.benchmarks.quality.measuring import Measured
 from refusion.benchmarks.quality.run import QualityRun
 from refusion.errors import InputError
@@ -25,6 +27,8 @@ def as_json(run: QualityRun) -> dict[str, Any]:
         "settings": run.settings,
         "results": [_result(one) for one in run.results],
         "video": [_steadiness(one) for one in run.results if one.flicker],
+        "paired": [_comparison(one) for one in comparisons(run.results)],
+        "checks": [_check(one) for one in checks(run.results, _hashes(run))],
         "skipped": [{"what": one.what, "why": one.reason} for one in run.skipped],
     }
 
@@ -37,8 +41,41 @@ def _result(measured: Measured) -> dict[str, Any]:
         "method": measured.method,
         "kind": measured.kind.value,
         "means": mean(measured.records),
+        "intervals_95": {name: list(one) for name, one in mean_intervals(measured).items()},
         "weights_sha256": measured.weights_sha256,
         "runs_on": measured.description,
+        "shown": [one.pair.name for one in measured.shown],
+    }
+
+
+def _hashes(run: QualityRun) -> dict[str, str]:
+    return {one["name"]: one["sha256"] for one in run.settings["sets"]}
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "set": check.data,
+        "method": check.method,
+        "metric": check.metric,
+        "difference": check.difference,
+        "agrees": check.agrees,
+    }
+
+
+def _comparison(compared: Comparison) -> dict[str, Any]:
+    return {
+        "set": compared.data,
+        "method": compared.method,
+        "against": compared.against,
+        "metrics": {
+            name: {
+                "difference": one.mean,
+                "interval_95": list(one.interval),
+                "won": one.won,
+                "pairs": one.pairs,
+            }
+            for name, one in compared.differences.items()
+        },
     }
 
 

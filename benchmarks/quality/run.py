@@ -128,6 +128,7 @@ def _shown_names(data: EvaluationSet) -> frozenset[str]:
 def _settings(request: QualityRequest) -> dict[str, Any]:
     return {
         "limit": request.limit,
+        "intervals": "95 % bootstrap over pairs; of clips, over clips",
         "sets": [
             {"set": data.title, "name": data.name, "task": data.task.name, "sha256": data.sha256()}
             for data in request.sets

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refusion.benchmarks.latency.tables import markdown
+from refusion.benchmarks.quality.known_figures import TOLERANCE
 from refusion.metrics import METRICS
 
 Report = dict[str, Any]
@@ -33,6 +34,17 @@ def video_table(report: Report) -> str:
         for one in report["video"]
     ]
     return markdown(("set", "clips", "method", "flicker", "excess flicker"), rows) if rows else ""
+
+
+def check_lines(report: Report) -> list[str]:
+    """Return how far methods whose figures are known are from these, a line each."""
+    return [
+        f"{one['method']} on {one['set']}: "
+        + ("every metric is" if one["agrees"] else "DO NOT TRUST THIS RUN, not every metric is")
+        + f" within {100 * TOLERANCE:g} % of the known figures; {one['metric']} differs most, "
+        f"by {100 * one['difference']:+.2f} %"
+        for one in report["checks"]
+    ]
 
 
 def skipped_lines(report: Report) -> list[str]:

@@ -80,6 +80,7 @@ def quality(
     """Measure fused pictures against their sources, and how much clips flicker, for many methods at once."""
     from refusion.benchmarks.quality import asking
     from refusion.benchmarks.quality.report_file import write_report
+    from refusion.benchmarks.quality.report_folder import PAGE, refuse_folder, write_folder
     from refusion.benchmarks.quality.run import QualityRequest, run
     from refusion.cli.progress import progress_bar
     from refusion.files import refuse_unwritable
@@ -87,15 +88,16 @@ def quality(
     if json_file is not None:
         refuse_unwritable(json_file, force=force)
     chosen, skipped = _sets(data, sets or [], a, b, task, limit)
-    names = method or list(asking.OWN_METHODS)
-    methods = [asking.own_method(name, backend=backend, threads=threads) for name in names]
-    unasked = frozenset() if method else frozenset(one.name for one in methods)
+    own = [asking.own_method(name, backend=backend, threads=threads) for name in method or asking.OWN_METHODS]
+    others = [asking.others_results(text, chosen) for text in results or []]
+    given = [asking.own_weights(text, chosen, backend=backend, threads=threads) for text in weights or []]
     if official is not None:
-        methods.append(asking.official_method(official, chosen, backend=backend, threads=threads))
-    methods += [asking.own_weights(text, chosen, backend=backend, threads=threads) for text in weights or []]
-    methods += [asking.others_results(text, chosen) for text in results or []]
-    asking.refuse_equal_names(methods)
-    request = QualityRequest(chosen, tuple(methods), unasked, threads=threads, limit=limit, skipped=skipped)
+        given.append(asking.official_method(official, chosen, backend=backend, threads=threads))
+    methods = asking.in_order([*own, *given, *others])
+    if output is not None:
+        refuse_folder(output, chosen, force=force)
+    unasked = frozenset() if method else frozenset(one.name for one in own)
+    request = QualityRequest(chosen, methods, unasked, threads=threads, limit=limit, skipped=skipped)
     with progress_bar() as bar:
         line = bar.add_task("loading", total=None)
         measured = run(
@@ -103,6 +105,9 @@ def quality(
             lambda what, done, total: bar.update(line, description=what, completed=done, total=total),
         )
     _print(measured)
+    if output is not None:
+        write_folder(output, measured, force=force)
+        print(f"wrote {output / PAGE}")
     if json_file is not None:
         write_report(json_file, measured, force=force)
         print(f"wrote {json_file}")
@@ -131,5 +136,6 @@ def _print(measured: QualityRun) -> None:
 
     report = as_json(measured)
     parts = [tables.quality_table(report), tables.video_table(report)]
+    parts += tables.check_lines(report)
     parts += [f"left out: {line}" for line in tables.skipped_lines(report)]
     print("\n\n".join(part for part in parts if part))
