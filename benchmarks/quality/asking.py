@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from refusion.benchmarks.quality.classical import Baseline
-from refusion.benchmarks.quality.methods import Classical, Kind, Method, Network, Results
+from refusion.benchmarks.quality.methods import Classical, Kind, Method, Network, Results, VisibleOnly
 from refusion.benchmarks.quality.run import Skipped
 from refusion.benchmarks.quality.sets import DataSet, EvaluationSet
 from refusion.errors import InputError, UsageError
@@ -14,10 +14,8 @@ from refusion.models import Model
 from refusion.ranges import RangePolicy
 from refusion.tasks import Task
 
-OWN_METHODS: dict[str, Model | Baseline] = {
-    **{model.name: model for model in Model},
-    **{baseline.name: baseline for baseline in Baseline},
-}
+VISIBLE = "visible"
+OWN_METHODS = (*Model.__members__, *Baseline.__members__, VISIBLE)
 """What can be measured without any file of the user's."""
 
 
@@ -48,17 +46,18 @@ def named_sets(
 
 
 def own_method(name: str, *, backend: str = "auto", threads: int = 0) -> Method:
-    """Return a network with shipped weights, or a classical method.
+    """Return a network with shipped weights, a classical method, or the visible picture alone.
 
     Raises:
         UsageError: There is no method of that name.
     """
-    if name not in OWN_METHODS:
-        raise UsageError(f"there is no method '{name}'; choose one of {', '.join(OWN_METHODS)}")
-    choice = OWN_METHODS[name]
-    if isinstance(choice, Baseline):
-        return Classical(choice)
-    return Network(name, Kind.model, choice, backend=backend, threads=threads)
+    if name in Model.__members__:
+        return Network(name, Kind.model, Model[name], backend=backend, threads=threads)
+    if name in Baseline.__members__:
+        return Classical(Baseline[name])
+    if name == VISIBLE:
+        return VisibleOnly()
+    raise UsageError(f"there is no method '{name}'; choose one of {', '.join(OWN_METHODS)}")
 
 
 def official_method(path: Path, sets: Sequence[EvaluationSet], *, backend: str, threads: int) -> Method:

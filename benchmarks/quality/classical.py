@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion.benchmarks.quality.guided import guided_filter_fusion
-from refusion.tasks import Task
 
 Plane = NDArray[np.float32]
 """(H, W), gray levels 0 to 255."""
@@ -28,11 +27,6 @@ def average(a: Plane, b: Plane) -> Plane:
 def maximum(a: Plane, b: Plane) -> Plane:
     """Return the brighter source at each pixel."""
     return np.maximum(a, b)
-
-
-def source_b(a: Plane, b: Plane) -> Plane:
-    """Return source b as it is."""
-    return b
 
 
 def laplacian_pyramid(a: Plane, b: Plane) -> Plane:
@@ -70,8 +64,6 @@ class BaselineFacts:
 
     title: str
     fuse: Callable[[Plane, Plane], Plane]
-    task: Task | None = None
-    """The only task that it makes sense for; None: all."""
 
 
 class Baseline(enum.Enum):
@@ -81,4 +73,3 @@ class Baseline(enum.Enum):
     maximum = BaselineFacts("maximum", maximum)
     laplacian = BaselineFacts("Laplacian pyramid", laplacian_pyramid)
     guided = BaselineFacts("guided filter", guided_filter_fusion)
-    visible = BaselineFacts("visible only", source_b, Task.ivif)

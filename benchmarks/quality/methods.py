@@ -120,9 +120,8 @@ class Classical:
         return self.baseline.value.title
 
     def refusal(self, data: EvaluationSet) -> str | None:
-        """Return why it has nothing to do with a set."""
-        task = self.baseline.value.task
-        return None if task in (None, data.task) else f"it is for {task.value.title}"
+        """There is no reason."""
+        return None
 
     @contextmanager
     def opened(self, data: EvaluationSet) -> Iterator[Opened]:
@@ -135,6 +134,27 @@ class Classical:
         levels = np.clip(np.rint(self.baseline.value.fuse(a, b)), 0, 255)
         luma = np.asarray(levels / 255, np.float32)
         return ops.postprocess(luma, pair.a, pair.b, chroma=chroma_of(pair.a, pair.b))
+
+
+@dataclass(frozen=True)
+class VisibleOnly:
+    """The visible picture as it is: what fusion has to be better than."""
+
+    name: str = "visible only"
+    kind: Kind = Kind.classical
+
+    def refusal(self, data: EvaluationSet) -> str | None:
+        """Return why it has nothing to do with a set."""
+        return None if data.task is Task.ivif else f"it is for {Task.ivif.value.title}"
+
+    @contextmanager
+    def opened(self, data: EvaluationSet) -> Iterator[Opened]:
+        """There is nothing to load."""
+
+        def fuse(pair: NamedPair) -> Frame:
+            return pair.b
+
+        yield Opened(fuse, lambda: fuse)
 
 
 @dataclass(frozen=True)

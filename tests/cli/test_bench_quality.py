@@ -15,12 +15,25 @@ Command = Callable[..., Any]
 
 
 def test_pairs_of_ones_own(cli: Command, folders: tuple[Path, Path]) -> None:
-    arguments = ("--method", "full", "--method", "average", "--threads", "1", "--json", "q.json")
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    arguments = (
+        "--method",
+        "full",
+        "--method",
+        "average",
+        "--threads",
+        "1",
+        "-o",
+        "report",
+        "--json",
+        "q.json",
+    )
     outcome = cli("bench", "quality", "--a", "ir", "--b", "vis", *arguments)
     assert outcome.status == 0, outcome.err
     assert "| own | 3     | full    | " in outcome.out
-    assert outcome.out.endswith("wrote q.json\n")
+    assert outcome.out.endswith("wrote report/report.html\nwrote q.json\n")
     report = read_report(Path("q.json"))
+    assert report == read_report(Path("report/report.json"))
     results = [
         (one["set"], one["task"], one["pairs"], one["method"], one["kind"]) for one in report["results"]
     ]
@@ -38,6 +51,7 @@ def test_pairs_of_ones_own(cli: Command, folders: tuple[Path, Path]) -> None:
         (("--data", "."), ". holds none of the data sets that have names (ivif/test, "),
         (("--data", ".", "--set", "tno"), "there is no folder ivif/test/ir"),
         (("--data", ".", "--set", "kaist"), "there is no data set 'kaist'; choose one of tno, roadscene,"),
+        (("--a", "ir", "--b", "vis", "-o", "there"), "there/report.html is there already; give --force"),
         (("--a", "ir"), "pairs of your own have two sides: give both --a and --b"),
         (("--a", "ir", "--b", "vis", "--set", "tno"), "choose data sets by name (--set, --data) or pairs of"),
         (
@@ -73,7 +87,9 @@ def test_what_does_not_fit_is_said_before_anything_is_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("REFUSION_DATA", raising=False)
-    Path("few").mkdir()
+    for name in ("few", "there"):
+        Path(name).mkdir()
+    (Path("there") / "report.html").write_text("")
     (Path("few") / "0.png").write_bytes((folders[0] / "0.png").read_bytes())
     outcome = cli("bench", "quality", *arguments)
     assert outcome.status == 1
