@@ -112,6 +112,8 @@ def test_wheel_holds_native_module_types_weights_and_licence(wheel: Path, source
     static = {path.relative_to(source).as_posix() for path in pages.iterdir()}
     assert "refusion/stream/web/static/index.html" in static
     assert static <= names
+    report = {f"refusion/benchmarks/quality/static/report.{suffix}" for suffix in ("html", "css", "js")}
+    assert report <= names
     schedules = {name for name in names if name.endswith(".yaml")}
     assert schedules == {
         f"refusion/training/configurations/{task}.yaml"
