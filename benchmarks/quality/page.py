@@ -128,6 +128,7 @@ def _list(title: str, lines: Sequence[str]) -> str:
 
 def _facts(report: dict[str, Any]) -> str:
     facts = {**report["facts"], **report["settings"]}
+    facts |= {f"data of {one['set']}": one["sha256"] for one in facts.pop("sets")}
     facts |= {
         f"weights of {one['method']}, {one['set']}": one["weights_sha256"]
         for one in report["results"]
