@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,10 @@ _COUNTER = "energy_j"
 
 @dataclass(frozen=True)
 class PowerPlan:
-    """What tells, and for how long it is watched."""
+    """For how long something is watched, and by what."""
 
-    sensors: Sequence[Sensor] = ()
+    sensors: Callable[[], AbstractContextManager[Sequence[Sensor]]] | None = None
+    """Opens those that tell; None: there are none."""
     settle_s: float = 1.0
     """Before it is watched: some sensors tell an average over a second."""
     least_s: float = 3.0
@@ -56,19 +58,20 @@ def measure_power(call: Callable[[], object], frames: int, plan: PowerPlan) -> P
         frames: How many frames a call is; 0 where it is none, as where nothing is run to see what that takes.
         plan: The sensors, and how long.
     """
-    if not plan.sensors:
+    if plan.sensors is None:
         return None
-    settled_s = time.perf_counter() + plan.settle_s
-    while time.perf_counter() < settled_s:
-        call()
     calls = 0
-    with Log(plan.sensors) as log:
-        end_s = time.perf_counter() + plan.least_s
-        while not calls or time.perf_counter() < end_s:
+    with plan.sensors() as sensors:
+        settled_s = time.perf_counter() + plan.settle_s
+        while time.perf_counter() < settled_s:
             call()
-            calls += 1
-    sensors = {name: _summary(told, log.seconds) for name, told in log.values.items()}
-    return PowerResult(calls * frames, log.seconds, sensors)
+        with Log(sensors) as log:
+            end_s = time.perf_counter() + plan.least_s
+            while not calls or time.perf_counter() < end_s:
+                call()
+                calls += 1
+    told = {name: _summary(quantities, log.seconds) for name, quantities in log.values.items()}
+    return PowerResult(calls * frames, log.seconds, told)
 
 
 def _summary(told: dict[str, list[float]], seconds: float) -> dict[str, dict[str, float]]:

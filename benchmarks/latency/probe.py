@@ -20,13 +20,14 @@ import numpy as np
 from refusion.benchmarks.latency.contenders import Contender, Weights
 from refusion.benchmarks.latency.precisions import Precision
 from refusion.benchmarks.latency.samples import Samples
-from refusion.benchmarks.latency.sensors import Log, device_memory_sensors
+from refusion.benchmarks.latency.sensors import Log, opened_sensors
 from refusion.benchmarks.measurement import peak_resident_mib, reset_peak_resident, resident_mib
 from refusion.errors import BackendError, RefusionError
 from refusion.models import Model
 from refusion.tasks import Task
 
 _WARM_PX = (48, 64)
+_MEMORY = "memory_used_mib"
 _LONG_S = 4.0
 """A first run at least so long is measured and stays the only one."""
 _TIMEOUT_S = 600.0
@@ -105,9 +106,9 @@ def measure(request: ProbeRequest) -> Probe:
     """
     if request.contender.device == "cpu":
         return _measure(request)
-    with Log(device_memory_sensors()) as log:
+    with opened_sensors(telling=_MEMORY) as sensors, Log(sensors) as log:
         found = _measure(request)
-    growths_mib = [growth for name, growth in log.growths().items() if name.endswith("memory_used_mib")]
+    growths_mib = [growth for name, growth in log.growths().items() if name.endswith(_MEMORY)]
     return replace(found, device_mib=round(max(growths_mib), 1) if growths_mib else None)
 
 

@@ -6,7 +6,7 @@ import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from refusion.benchmarks.latency.precisions import Precision
 from refusion.benchmarks.latency.report_file import FORMAT
 from refusion.benchmarks.latency.samples import Turns
 from refusion.benchmarks.latency.scaling import ScalingPlan, ScalingResult, measure_scaling
-from refusion.benchmarks.latency.sensors import find_sensors
+from refusion.benchmarks.latency.sensors import find_sensors, opened_sensors
 from refusion.benchmarks.latency.skipped import Skipped, noted
 from refusion.benchmarks.latency.streams import measure_streams, render_videos
 from refusion.benchmarks.latency.weights import Weights
@@ -117,16 +117,11 @@ def run(request: LatencyRequest, report: Callable[[str], None] = lambda line: No
         devices=devices_here() if request.devices is None else request.devices,
         precisions=request.precisions,
     )
-    sensors, untold = find_sensors()
     with (
-        ExitStack() as stack,
         tempfile.TemporaryDirectory(prefix="refusion-bench-") as folder,
         compiling_anew(Path(folder) / "compiled"),
     ):
-        for sensor in sensors:
-            stack.enter_context(closing(sensor))
-        run = _Run(request, Path(folder), report, PowerPlan(sensors, least_s=request.effort.power_s), untold)
-        return run.everything(chosen)
+        return _Run(request, Path(folder), report).everything(chosen)
 
 
 def devices_here() -> tuple[str, ...]:
@@ -139,9 +134,7 @@ class _Run:
     request: LatencyRequest
     folder: Path
     report: Callable[[str], None]
-    power: PowerPlan
-    untold: list[str]
-    """Why some quantities are not known."""
+    power: PowerPlan = field(default_factory=PowerPlan)
     skipped: list[Skipped] = field(default_factory=list)
     weights: dict[Model, Weights] = field(default_factory=dict)
 
@@ -180,11 +173,16 @@ class _Run:
 
     def _sensors(self) -> dict[str, Any]:
         """Return who tells power and clocks, what they tell while nothing runs, and who does not and why."""
+        sensors, missing = find_sensors()
+        for sensor in sensors:
+            sensor.close()
+        if sensors:
+            self.power = PowerPlan(opened_sensors, least_s=self.request.effort.power_s)
         idle = measure_power(functools.partial(time.sleep, _IDLE_NAP_S), 0, self.power)
         return {
-            "found": [sensor.name for sensor in self.power.sensors],
+            "found": [sensor.name for sensor in sensors],
             "idle": None if idle is None else idle.as_json(),
-            "missing": self.untold,
+            "missing": missing,
         }
 
     def _network(self, chosen: list[Contender], size: tuple[int, int]) -> list[NetworkResult]:
@@ -292,7 +290,8 @@ def _settings(request: LatencyRequest) -> dict[str, Any]:
         "turn_most_calls": turns.most_calls,
         "warm_up": "one call of each before the first turn; 50 ms before each turn of calls below 500 ms",
         "compiling": "torch.compile compiles for one size when it is opened (open_s), with an empty cache",
-        "network_alone": "arrays of the host in and out: on a GPU with both copies, unlike the stage network",
+        "network_alone": "arrays of the host in and out: on a GPU with both copies, unlike TensorRT's stage "
+        "network",
         "gpu_stages": "by events on the GPU, each of pre, network and post a CUDA graph of its own; "
         "upload and download with the copies into and out of page-locked memory",
     }

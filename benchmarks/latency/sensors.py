@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
@@ -52,9 +53,16 @@ def find_sensors() -> tuple[list[Sensor], list[str]]:
     return found, missing
 
 
-def device_memory_sensors() -> list[Sensor]:
-    """Return those that tell how much of the GPU's memory is in use; on Jetson it is all of the board's."""
-    return [sensor for sensor in find_sensors()[0] if "memory_used_mib" in sensor.read()]
+@contextmanager
+def opened_sensors(*, telling: str = "") -> Iterator[list[Sensor]]:
+    """Open the sensors of this machine for a while: some are processes, and would disturb what is timed.
+
+    Args:
+        telling: A quantity: only those that tell it. Empty: all.
+    """
+    with ExitStack() as stack:
+        found = [stack.enter_context(closing(sensor)) for sensor in find_sensors()[0]]
+        yield [sensor for sensor in found if not telling or telling in sensor.read()]
 
 
 @dataclass

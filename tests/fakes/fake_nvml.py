@@ -11,11 +11,11 @@ class NVMLError(Exception):
 
 
 def fake_nvml(*, has_driver: bool = True, tells_energy: bool = True) -> Any:
-    """Return a module; its `handles` lists how the GPU was asked for, `is_open` whether it is started."""
+    """Return a module; its `handles` lists how the GPU was asked for, `users` how often it is started."""
     m: Any = ModuleType("pynvml")
     m.NVMLError = NVMLError
     m.NVML_CLOCK_SM, m.NVML_CLOCK_MEM, m.NVML_TEMPERATURE_GPU = 1, 2, 0
-    m.is_open = False
+    m.users = 0
     m.handles = []
     m.energy_mj = 0
     m.used_bytes = 1000 << 20
@@ -23,10 +23,10 @@ def fake_nvml(*, has_driver: bool = True, tells_energy: bool = True) -> Any:
     def start() -> None:
         if not has_driver:
             raise NVMLError("NVML Shared Library Not Found")
-        m.is_open = True
+        m.users += 1
 
     def stop() -> None:
-        m.is_open = False
+        m.users -= 1
 
     def handle(key: int | str) -> str:
         m.handles.append(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from fake_nvml import fake_nvml
 from refusion.benchmarks.latency.kernel_sensors import CpuClocks, RaplZone
 from refusion.benchmarks.latency.nvml import NvmlGpu
 from refusion.benchmarks.latency.power import PowerPlan, measure_power
-from refusion.benchmarks.latency.sensors import Log, device_memory_sensors, find_sensors
+from refusion.benchmarks.latency.sensors import Log, find_sensors, opened_sensors
 from refusion.benchmarks.latency.tegrastats import Tegrastats, parse
 from refusion.errors import BackendError
 
@@ -194,7 +195,7 @@ def test_the_gpu_that_cuda_sees_first(
     }
     gpu.close()
     gpu.close()
-    assert not nvml.is_open
+    assert nvml.users == 0
 
 
 def test_what_a_gpu_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,12 +210,17 @@ def test_what_a_gpu_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_sensors_of_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
+    nvml = fake_nvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
     monkeypatch.setenv("PATH", "")
     found, missing = find_sensors()
     assert found[0].name == "Fake GPU (NVML)"
     assert "tegrastats: not installed; it is part of Jetson Linux" in missing
-    assert [sensor.name for sensor in device_memory_sensors()] == ["Fake GPU (NVML)"]
+    with opened_sensors(telling="memory_used_mib") as sensors:
+        assert [sensor.name for sensor in sensors] == ["Fake GPU (NVML)"]
+    for sensor in found:
+        sensor.close()
+    assert nvml.users == 0
 
 
 def test_memory_that_grows_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +234,8 @@ def test_memory_that_grows_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_power_is_that_of_the_counter_and_energy_is_a_frame_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake_nvml())
     calls: list[None] = []
-    found = measure_power(lambda: calls.append(None), 2, PowerPlan([NvmlGpu()], settle_s=0.0, least_s=0.0))
+    plan = PowerPlan(lambda: nullcontext([NvmlGpu()]), settle_s=0.0, least_s=0.0)
+    found = measure_power(lambda: calls.append(None), 2, plan)
     assert found is not None
     # At the beginning and at the end.
     power_w = found.sensors["Fake GPU (NVML)"]["power_w"]
