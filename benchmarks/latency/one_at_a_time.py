@@ -106,8 +106,9 @@ def _round(
                     writer.write(fused, time_ns=pair.time_ns)
                 times_ms.append(1e3 * (time.perf_counter() - started))
     count = len(times_ms)
-    # The end of a video was looked for too; of what the runner's clock knows, the latest are of this round.
-    stages_ms = {stage: values[1:count] for stage, values in clock.calls_ms().items()}
-    for stage, values in runner.clock.calls_ms().items():
-        stages_ms[stage] = values[len(values) - count :][1:]
-    return times_ms[1:], stages_ms
+    # Of what the runner's clock knows, the latest are of this round; of decoding it may know from elsewhere,
+    # and of encoding. The end of a video was looked for as well.
+    of_runner = {
+        stage: values[len(values) - count :][1:] for stage, values in runner.clock.calls_ms().items()
+    }
+    return times_ms[1:], of_runner | {stage: values[1:count] for stage, values in clock.calls_ms().items()}

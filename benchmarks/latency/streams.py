@@ -138,14 +138,16 @@ def _measure(
 
 
 def _fuse(runner: FrameRunner, videos: tuple[Path, Path], target: Path, most_s: float) -> VideoRun:
-    """Fuse the videos; after so many seconds no more pairs are taken."""
+    """Fuse the videos; after so many seconds no more pairs are taken, but for the first."""
     processor_s, start_s = time.process_time(), time.perf_counter()
     with (
         VideoPairs(*videos, clock=runner.clock) as source,
         VideoWriter(target, rate=source.rate, size=source.size, force=True) as writer,
         BackgroundWriter(writer, clock=runner.clock) as encoder,
     ):
-        pairs = itertools.takewhile(lambda _: time.perf_counter() - start_s < most_s, source)
+        pairs = itertools.takewhile(
+            lambda pair: pair.time_ns == 0 or time.perf_counter() - start_s < most_s, source
+        )
         for pair, frame in fused_pairs(pairs, runner.stream(source.chroma)):
             encoder.write(frame, time_ns=pair.time_ns)
     seconds = time.perf_counter() - start_s

@@ -104,6 +104,21 @@ def one_at_a_time_table(report: Report) -> str:
     return markdown((*columns, "between", "all p50", "p95", "p99", "max"), rows)
 
 
+def stages_table(report: Report) -> str:
+    """Return the table of each stage by itself: of frames one at a time if there are any, else of pairs."""
+    rows = []
+    for result in report.get("one_at_a_time") or report["frames"]:
+        what = (result["title"], result.get("videos") or _where(result))
+        parts = {**result["stages"], "between": result["between"], "all": result["frame"]}
+        whole_ms = result["frame"]["p50_ms"]
+        for name, samples in parts.items():
+            if name == "network" and _is_without_network(result):
+                continue
+            share = f"{100 * samples['p50_ms'] / whole_ms:.1f}"
+            rows.append([*what, name, *(_ms(samples[percentile]) for percentile in _PERCENTILES), share])
+    return markdown(("stage by stage", "of", "stage", "p50 ms", "p95", "p99", "max", "% of all p50"), rows)
+
+
 def sums_lines(report: Report) -> list[str]:
     """Return whether the stages' medians add up to the whole's, a line for each table that claims it.
 
@@ -270,10 +285,13 @@ def _stages_of(results: Sequence[dict[str, Any]], usual: Sequence[str]) -> list[
 
 
 def _stage(result: dict[str, Any], name: str) -> str:
-    without_network = result["title"].split(",")[0] == WITHOUT_NETWORK
-    if name not in result["stages"] or (name == "network" and without_network):
+    if name not in result["stages"] or (name == "network" and _is_without_network(result)):
         return "-"
     return _ms(result["stages"][name]["p50_ms"])
+
+
+def _is_without_network(result: dict[str, Any]) -> bool:
+    return str(result["title"]).split(",")[0] == WITHOUT_NETWORK
 
 
 def _between(result: dict[str, Any]) -> str:

@@ -203,7 +203,7 @@ def _print(report: dict[str, Any]) -> None:
     parts = ["\n".join(tables.facts_lines(report)), tables.network_table(report), tables.frames_table(report)]
     if "streams" in report:
         parts += [tables.streams_table(report), tables.one_at_a_time_table(report)]
-    parts.append("\n".join(tables.sums_lines(report)))
+    parts += [tables.stages_table(report), "\n".join(tables.sums_lines(report))]
     if report["sensors"]["found"]:
         parts.append(tables.power_table(report))
     if report.get("scaling"):

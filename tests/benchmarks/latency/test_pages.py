@@ -125,6 +125,20 @@ def test_stages_add_up_or_the_lines_say_where_not(report: dict[str, Any]) -> Non
     assert off == "pair to picture, no network, 64x48: they add up to 85 %, which is off by more than 10 %"
 
 
+def test_each_stage_has_its_percentiles(report: dict[str, Any]) -> None:
+    lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in tables.stages_table(report).splitlines()
+    ]
+    stages = ["decode a", "decode b", "pair", "pre", "network", "post", "encode", "between", "all"]
+    assert [line[2] for line in lines if line[0] == "full, onnxruntime"] == stages
+    assert [line[2] for line in lines if line[0] == "no network"] == [
+        name for name in stages if name != "network"
+    ]
+    assert {line[-1] for line in lines if line[2] == "all"} == {"100.0"}
+    without_videos = {name: value for name, value in report.items() if name != "one_at_a_time"}
+    assert "| 64x48 " in tables.stages_table(without_videos)
+
+
 def test_power_of_each_network_and_of_none(report: dict[str, Any]) -> None:
     sensors = {
         "GPU (NVML)": {"power_w": {"mean": 80.0}, "sm_clock_mhz": {"mean": 1500.0}},

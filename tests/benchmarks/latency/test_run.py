@@ -15,7 +15,9 @@ from refusion import __version__
 from refusion.benchmarks.latency import baselines, scaling
 from refusion.benchmarks.latency.baselines import OfficialNetwork, compiling_anew, export_naively
 from refusion.benchmarks.latency.contenders import DEVICES, Contender, Weights, contenders
+from refusion.benchmarks.latency.executors import opened
 from refusion.benchmarks.latency.frames import measure_frames
+from refusion.benchmarks.latency.one_at_a_time import measure_one_at_a_time
 from refusion.benchmarks.latency.precisions import Precision
 from refusion.benchmarks.latency.probe import Probe, ProbeRequest, probe
 from refusion.benchmarks.latency.report_file import read_report, write_report
@@ -24,6 +26,7 @@ from refusion.benchmarks.latency.samples import Samples, Turns
 from refusion.benchmarks.latency.scaling import ScalingPlan, ScalingResult
 from refusion.benchmarks.latency.skipped import Skipped
 from refusion.benchmarks.latency.stages import StagedSamples
+from refusion.benchmarks.latency.streams import measure_streams, render_videos
 from refusion.errors import BackendError, InputError, UsageError
 from refusion.models import Model
 from refusion.tasks import Task
@@ -92,6 +95,35 @@ def test_frames_one_at_a_time(report: dict[str, Any]) -> None:
         assert list(result["stages"]) == stages
         assert result["frame"]["calls"] >= 2
         add_up(result)
+
+
+def test_stages_of_other_measurements_are_not_taken(videos: tuple[Path, Path], tmp_path: Path) -> None:
+    with opened(None, None, size=(64, 48)) as runner:
+        for stage in ("decode a", "decode b", "pair", "pre", "network", "post", "encode"):
+            runner.clock.add(stage, 99.0)
+        found = measure_one_at_a_time(runner, videos, "two", target=tmp_path / "fused.mp4", least_s=0.0)
+    stages = found.samples.stages
+    assert list(stages) == ["decode a", "decode b", "pair", "pre", "network", "post", "encode"]
+    assert all(99e3 not in samples.times_ms for samples in stages.values())
+    assert not (tmp_path / "fused.mp4").exists()
+
+
+def test_videos_of_one_frame_cannot_be_timed_one_at_a_time(tmp_path: Path) -> None:
+    videos = render_videos(tmp_path, (64, 48), 1)
+    with (
+        opened(None, None, size=(64, 48)) as runner,
+        pytest.raises(InputError, match="the videos two have too few frames to be timed one at a time"),
+    ):
+        measure_one_at_a_time(runner, videos, "two", target=tmp_path / "fused.mp4", least_s=0.0)
+
+
+def test_a_first_frame_is_fused_however_late(videos: tuple[Path, Path], tmp_path: Path) -> None:
+    skipped: list[Skipped] = []
+    (overlapped,), _ = measure_streams(
+        [], {}, videos, "two", folder=tmp_path, threads=1, least_s=0.0, skipped=skipped
+    )
+    assert [run.frames for run in overlapped.runs] == [1]
+    assert skipped == []
 
 
 def test_stages_that_were_not_timed_once_a_call_are_left_out() -> None:
