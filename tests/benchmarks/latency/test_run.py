@@ -93,7 +93,7 @@ def test_frames_one_at_a_time(report: dict[str, Any]) -> None:
     for result in report["one_at_a_time"]:
         stages = ["decode a", "decode b", "pair", "pre", "network", "post", "encode"]
         assert list(result["stages"]) == stages
-        assert result["frame"]["calls"] >= 2
+        assert result["frame"]["calls"] >= 1
         add_up(result)
 
 
