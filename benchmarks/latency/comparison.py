@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from refusion.benchmarks.latency.ratios import FEWEST_CALLS, Ratio, samples_ratio
@@ -12,6 +13,7 @@ from refusion.errors import InputError
 
 # What a ratio is about besides the code, where two reports differ in it.
 _MACHINE = ("processor", "logical_processors", "system", "threads", "OMP_NUM_THREADS", "pre_and_post", "gpus")
+_FEW = 5
 _BUSY_LOAD = 0.5
 """Of a machine's processors, busy with something else before the run."""
 
@@ -50,9 +52,8 @@ def compare(before: Report, after: Report) -> str:
         raise InputError("the two reports have nothing in common to compare")
     table = markdown(("what", "of", "before ms", "after ms", "times faster", "95 % interval", ""), rows)
     notes = [f"not comparable: {line}" for line in objections(before, after)]
-    notes += [
-        f"only in one of them: {name.what}, {name.of}" for name in sorted(times_before.keys() ^ times_after)
-    ]
+    notes += _only("before", times_before.keys() - times_after)
+    notes += _only("after", times_after.keys() - times_before)
     return "\n".join([*notes, *([""] if notes else []), table])
 
 
@@ -72,6 +73,14 @@ def objections(before: Report, after: Report) -> list[str]:
         if load is not None and processors and load > _BUSY_LOAD * processors:
             found.append(f"{name}: the machine was busy, its load before the run was {load}")
     return found
+
+
+def _only(when: str, names: Collection[_Measured]) -> list[str]:
+    """Return what one report alone has: a few by name, many by their number."""
+    if len(names) > _FEW:
+        counts = Counter(name.what for name in names)
+        return [f"only {when}: " + ", ".join(f"{counts[what]} of {what}" for what in sorted(counts))]
+    return [f"only {when}: {name.what}, {name.of}" for name in sorted(names)]
 
 
 def _difference(name: str, before: object, after: object) -> list[str]:

@@ -208,5 +208,5 @@ def _print(report: dict[str, Any]) -> None:
         parts.append(tables.power_table(report))
     if report.get("scaling"):
         parts += [tables.scaling_table(report, by=by) for by in ("size", "batch", "threads")]
-    parts += [f"left out: {line}" for line in tables.skipped_lines(report)]
-    print("\n\n".join(parts))
+    parts.append("\n".join(f"left out: {line}" for line in tables.skipped_lines(report)))
+    print("\n\n".join(filter(None, parts)))

@@ -84,9 +84,18 @@ def test_a_comparison_says_what_else_differs(report: dict[str, Any]) -> None:
         f"not comparable: processor is {processor!r} before, 'another' after",
         "not comparable: the weights of the full model are not the same files",
         "not comparable: after: the machine was busy, its load before the run was 9.0",
-        "only in one of them: network, full, onnxruntime, 64x48, batch 1",
-        "only in one of them: network, full, other, 64x48, batch 1",
+        "only before: network, full, onnxruntime, 64x48, batch 1",
+        "only after: network, full, other, 64x48, batch 1",
     ]
+
+
+def test_much_that_is_missing_is_counted(report: dict[str, Any]) -> None:
+    less = quiet(report)
+    less["frames"], less["one_at_a_time"] = less["frames"][:1], []
+    lines = compare(quiet(report), less).splitlines()
+    assert lines[0] == (
+        "only before: 6 of pair to picture, 6 of pre + post, 2 of videos to video, one frame at a time"
+    )
 
 
 def test_few_calls_prove_nothing(report: dict[str, Any]) -> None:
