@@ -28,7 +28,7 @@ class LiteModule(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fusion = FusionModule()
-        self.detail = nn.Parameter(torch.tensor(0.1))
+        self.detail = nn.Parameter(torch.tensor([0.1]))
 
     def forward(self, sources: Tensor) -> Tensor:
         """Fuse two luma images.
