@@ -6,6 +6,7 @@ endif()
 include(cmake/kernels.cmake)
 target_sources(refusion_ops PRIVATE
   csrc/cpu/instruction_set.cpp
+  csrc/cpu/lite/guided.cpp
   csrc/cpu/lite/network.cpp
   csrc/cpu/network/block_pass.cpp
   csrc/cpu/network/end_passes.cpp

@@ -20,6 +20,7 @@ RADIUS = 5
 """Windows of the guided step have 2 * RADIUS + 1 small pixels a side."""
 RIDGE = 1e-4
 """What the variance of a source in a window is compared with: a source that varies less counts half."""
+MID_GRAY = 0.5
 
 
 class LiteModule(nn.Module):
@@ -66,8 +67,9 @@ def guided_coefficients(sources: Tensor, fused: Tensor) -> Tensor:
     Returns:
         (N, 3, h, w): what does not depend on the sources, and the factor of each source.
     """
-    a, b = widened(sources).split(1, dim=1)
-    fused = widened(fused)
+    # Around mid gray: variances are differences of means of squares, which are the more exact the smaller.
+    a, b = (widened(sources) - MID_GRAY).split(1, dim=1)
+    fused = widened(fused) - MID_GRAY
     means = _window_means(torch.cat((a, b, fused, a * a, a * b, b * b, a * fused, b * fused), dim=1))
     a_mean, b_mean, fused_mean, aa, ab, bb, af, bf = means.split(1, dim=1)
     aa = aa - a_mean * a_mean + RIDGE
@@ -78,7 +80,7 @@ def guided_coefficients(sources: Tensor, fused: Tensor) -> Tensor:
     determinant = aa * bb - ab * ab
     of_a = (af * bb - bf * ab) / determinant
     of_b = (bf * aa - af * ab) / determinant
-    rest = fused_mean - of_a * a_mean - of_b * b_mean
+    rest = fused_mean - of_a * a_mean - of_b * b_mean + MID_GRAY * (1 - of_a - of_b)
     return _window_means(torch.cat((rest, of_a, of_b), dim=1))
 
 

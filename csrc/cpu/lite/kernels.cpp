@@ -1,4 +1,5 @@
-// Compiled once per instruction set: see cmake/kernels.cmake. Plain loops, which the compilers turn into vectors.
+// Compiled once per instruction set: see cmake/kernels.cmake. Plain loops, which the compilers turn into
+// vectors.
 #include "kernels.hpp"
 
 #if defined(__clang__)
@@ -11,6 +12,7 @@ namespace refusion::lite::REFUSION_ISA {
 namespace {
 
 constexpr float kRidge = 1e-4f;
+constexpr float kMidGray = 0.5f;
 
 inline std::ptrdiff_t smaller(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
 inline std::ptrdiff_t larger(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
@@ -50,26 +52,34 @@ void clear_ends(float* line, std::ptrdiff_t pixels) {
     }
 }
 
-void sum_product(const float* x, const float* y, std::ptrdiff_t pixels, float* line, float* out) {
+// Sums over the windows' columns of what `value` gives for each pixel.
+template <class Value>
+void sum_values(Value value, std::ptrdiff_t pixels, float* line, float* out) {
     float* inside = line + kRadius;
     REFUSION_INDEPENDENT
-    for (std::ptrdiff_t i = 0; i < pixels; ++i) {
-        inside[i] = y == nullptr ? x[i] : x[i] * y[i];
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        inside[x] = value(x);
     }
     sum_columns(line, pixels, out);
 }
 
-void sum_moments(const float* a, const float* b, const float* fused, std::ptrdiff_t pixels, float* line,
-                 float* const* out) {
+void sum_moments(const float* const* planes, std::ptrdiff_t pixels, float* line, float* const* out) {
+    // Around mid gray: variances are differences of means of squares, which are the more exact the smaller.
+    const auto a = [p = planes[0]](std::ptrdiff_t x) { return p[x] - kMidGray; };
+    const auto b = [p = planes[1]](std::ptrdiff_t x) { return p[x] - kMidGray; };
+    const auto fused = [p = planes[2]](std::ptrdiff_t x) { return p[x] - kMidGray; };
+    const auto product = [](auto first, auto second) {
+        return [=](std::ptrdiff_t x) { return first(x) * second(x); };
+    };
     clear_ends(line, pixels);
-    sum_product(a, nullptr, pixels, line, out[0]);
-    sum_product(b, nullptr, pixels, line, out[1]);
-    sum_product(fused, nullptr, pixels, line, out[2]);
-    sum_product(a, a, pixels, line, out[3]);
-    sum_product(a, b, pixels, line, out[4]);
-    sum_product(b, b, pixels, line, out[5]);
-    sum_product(a, fused, pixels, line, out[6]);
-    sum_product(b, fused, pixels, line, out[7]);
+    sum_values(a, pixels, line, out[0]);
+    sum_values(b, pixels, line, out[1]);
+    sum_values(fused, pixels, line, out[2]);
+    sum_values(product(a, a), pixels, line, out[3]);
+    sum_values(product(a, b), pixels, line, out[4]);
+    sum_values(product(b, b), pixels, line, out[5]);
+    sum_values(product(a, fused), pixels, line, out[6]);
+    sum_values(product(b, fused), pixels, line, out[7]);
 }
 
 // 1 / (pixels of the window around each column that are in the picture), for windows of `rows` rows.
@@ -118,14 +128,15 @@ void fit(const float* const* const* rows, int count, std::ptrdiff_t pixels, floa
         const float inverse = 1.0f / (aa * bb - ab * ab);
         const float of_a = (af * bb - bf * ab) * inverse;
         const float of_b = (bf * aa - af * ab) * inverse;
-        fused[x] -= of_a * a[x] + of_b * b[x];
+        fused[x] += kMidGray * (1.0f - of_a - of_b) - of_a * a[x] - of_b * b[x];
         a[x] = of_a;
         b[x] = of_b;
     }
     clear_ends(line, pixels);
-    sum_product(fused, nullptr, pixels, line, out[0]);
-    sum_product(a, nullptr, pixels, line, out[1]);
-    sum_product(b, nullptr, pixels, line, out[2]);
+    float* const fits[kCoefficients] = {fused, a, b};
+    for (int i = 0; i < kCoefficients; ++i) {
+        sum_values([fit = fits[i]](std::ptrdiff_t x) { return fit[x]; }, pixels, line, out[i]);
+    }
 }
 
 void average(const float* const* const* rows, int count, std::ptrdiff_t pixels, float* const* out) {
