@@ -99,5 +99,6 @@ def _blurred(x: Tensor) -> Tensor:
 def _padded(sources: Tensor) -> Tensor:
     """Return sources with their last row and column repeated up to whole small pixels."""
     height, width = sources.shape[2:]
-    below, right = -height % STRIDE_PX, -width % STRIDE_PX
+    # Not `-size % STRIDE_PX`: TensorRT's remainder may be negative, and then it refuses dynamic sizes.
+    below, right = ((size + STRIDE_PX - 1) // STRIDE_PX * STRIDE_PX - size for size in (height, width))
     return F.pad(sources, (0, right, 0, below), mode="replicate")
