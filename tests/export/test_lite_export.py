@@ -70,8 +70,7 @@ def test_mixed_fp16(
     halves = [tensor for tensor in kernels if tensor.data_type == onnx.TensorProto.FLOAT16]
     convolutions = [layer for layer in runtime_form(LiteModule()).modules() if isinstance(layer, nn.Conv2d)]
     assert len(halves) == len(convolutions) > 50
-    # The guided step is FP32, its blur too.
-    assert [[*tensor.dims] for tensor in kernels if tensor not in halves] == [[1, 1, 3, 3]]
+    assert len(kernels) == len(halves)
 
 
 def test_a_fixed_shape_of_whole_cells_leaves_no_shape_arithmetic(checkpoint: Path, tmp_path: Path) -> None:

@@ -106,8 +106,12 @@ def test_a_pair_is_fused_alone_as_in_a_batch(module: LiteModule) -> None:
 
 
 def test_pixels_out_of_range_keep_their_gradients_in_training() -> None:
+    class Twice(torch.nn.Module):
+        def forward(self, sources: torch.Tensor) -> torch.Tensor:
+            return 2 * sources[:, :1]
+
     module = LiteModule().eval()
-    module.detail.data.fill_(9.0)
+    module.fusion = Twice()
     sources = torch.rand(1, 2, 16, 16)
     raw = module.unclamped(sources)
     assert (raw.detach() > 1).any()

@@ -69,7 +69,7 @@ def test_a_mini_batch_keeps_the_order_of_the_sources() -> None:
 
 
 def test_lite_steps_approach_the_teacher(pairs: PairSet, teacher: Teacher) -> None:
-    settings = ["model=lite", "distillation_factor=10", "learning_rate=0.02"]
+    settings = ["model=lite", "distillation_factor=10", "learning_rate=0.003"]
     steps = LiteSteps(TrainingConfiguration().override(settings))
     assert set(steps.modules) == {"fusion"}
     batch = steps.batch(lessons_of(pairs, teacher).draw(2, PATCH_PX, (7, 3, 0)))
