@@ -20,6 +20,9 @@ RADIUS = 5
 """Windows of the guided step have 2 * RADIUS + 1 small pixels a side."""
 RIDGE = 1e-4
 """What the variance of a source in a window is compared with: a source that varies less counts half."""
+DETAIL = 0.13
+"""Gain of what a small blur takes away: the fit weighs detail too low, for small pictures have less of it. Not
+learned, for losses of single pixels would have none."""
 MID_GRAY = 0.5
 
 
@@ -29,7 +32,6 @@ class LiteModule(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fusion = FusionModule()
-        self.detail = nn.Parameter(torch.tensor([0.1]))
 
     def forward(self, sources: Tensor) -> Tensor:
         """Fuse two luma images.
@@ -53,8 +55,7 @@ class LiteModule(nn.Module):
             align_corners=False,
         )[:, :, :height, :width]
         fused = coefficients[:, :1] + (coefficients[:, 1:] * sources).sum(dim=1, keepdim=True)
-        # Averaging took detail from the small pictures, which the fit therefore weighs a little too low.
-        return fused + self.detail * (fused - _blurred(fused))
+        return fused + DETAIL * (fused - _blurred(fused))
 
 
 def guided_coefficients(sources: Tensor, fused: Tensor) -> Tensor:

@@ -10,8 +10,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from refusion import WeightsError  # noqa: E402
+from refusion.models import lite  # noqa: E402
 from refusion.models.checkpoints import load_fusion, load_network, save_network  # noqa: E402
-from refusion.models.lite import RADIUS, STRIDE_PX, LiteModule, guided_coefficients  # noqa: E402
+from refusion.models.lite import DETAIL, RADIUS, STRIDE_PX, LiteModule, guided_coefficients  # noqa: E402
 from refusion.weights_file import stated  # noqa: E402
 
 SIZES = [(1, 1), (1, 40), (33, 2), (16, 16), (37, 53)]
@@ -62,10 +63,10 @@ def test_coefficients_are_of_the_windows_around_their_pixel() -> None:
     assert 0.3 < of_a[40] < 0.7
 
 
-def test_the_guided_step_keeps_edges_of_full_resolution() -> None:
+def test_the_guided_step_keeps_edges_of_full_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the small pictures become, what is fused is linear in the sources nearby."""
+    monkeypatch.setattr(lite, "DETAIL", 0.0)
     module = LiteModule().eval()
-    module.detail.data.zero_()
     sources = torch.zeros(1, 2, 64, 64)
     sources[..., 30:] = 1.0
     sources[:, 1] *= 0.5
@@ -76,17 +77,17 @@ def test_the_guided_step_keeps_edges_of_full_resolution() -> None:
     assert steps.max() > 20 * steps[[27, 28, 30, 31]].max()
 
 
-def test_detail_is_what_the_blur_takes_away() -> None:
+def test_detail_is_what_the_blur_takes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     module = LiteModule().eval()
     sources = torch.rand(1, 2, 24, 36)
     with torch.no_grad():
         sharpened = module.unclamped(sources)
-        module.detail.zero_()
+        monkeypatch.setattr(lite, "DETAIL", 0.0)
         plain = module.unclamped(sources)
     around = torch.nn.functional.pad(plain, (1, 1, 1, 1), mode="replicate")
     line = torch.tensor([0.25, 0.5, 0.25])
     blurred = torch.nn.functional.conv2d(around, torch.outer(line, line)[None, None])
-    torch.testing.assert_close(sharpened, plain + 0.1 * (plain - blurred))
+    torch.testing.assert_close(sharpened, plain + DETAIL * (plain - blurred))
 
 
 def test_small_pixels_are_means_of_whole_ones(module: LiteModule) -> None:

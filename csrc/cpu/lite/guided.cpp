@@ -23,7 +23,7 @@ void Guided::pool() const {
              [&](std::ptrdiff_t begin, std::ptrdiff_t end) { pool_rows(begin, end); });
 }
 
-void Guided::finish(float detail, float* fused) const {
+void Guided::finish(float* fused) const {
     const auto small_rows = [&](auto pass) {
         for_rows(space_.height, threads_,
                  [&](std::ptrdiff_t begin, std::ptrdiff_t end) { (this->*pass)(begin, end); });
@@ -32,7 +32,7 @@ void Guided::finish(float detail, float* fused) const {
     small_rows(&Guided::fit);
     small_rows(&Guided::average);
     for_rows(sources_.height, threads_,
-             [&](std::ptrdiff_t begin, std::ptrdiff_t end) { apply(begin, end, detail, fused); });
+             [&](std::ptrdiff_t begin, std::ptrdiff_t end) { apply(begin, end, fused); });
 }
 
 void Guided::pool_rows(std::ptrdiff_t begin, std::ptrdiff_t end) const {
@@ -78,7 +78,7 @@ void Guided::average(std::ptrdiff_t begin, std::ptrdiff_t end) const {
     }
 }
 
-void Guided::apply(std::ptrdiff_t begin, std::ptrdiff_t end, float detail, float* fused) const {
+void Guided::apply(std::ptrdiff_t begin, std::ptrdiff_t end, float* fused) const {
     const std::ptrdiff_t width = sources_.width, last = sources_.height - 1;
     std::vector<float> line(static_cast<std::size_t>(3 * space_.width * kStride + space_.width + 2));
     std::vector<float> ring(static_cast<std::size_t>(3 * width));
@@ -102,7 +102,7 @@ void Guided::apply(std::ptrdiff_t begin, std::ptrdiff_t end, float detail, float
             apply_row(y + 1);
         }
         const float* const rows[] = {at(row(y - 1)), at(y), at(row(y + 1))};
-        kernels_.sharpen(rows, width, detail, line.data(), fused + y * width);
+        kernels_.sharpen(rows, width, line.data(), fused + y * width);
     }
 }
 

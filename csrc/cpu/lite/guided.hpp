@@ -46,14 +46,14 @@ class Guided {
     // Averages the sources to small pictures.
     void pool() const;
     // From small pictures, the fused one among them, to the full one.
-    void finish(float detail, float* fused) const;
+    void finish(float* fused) const;
 
   private:
     void pool_rows(std::ptrdiff_t begin, std::ptrdiff_t end) const;
     void sum_moments(std::ptrdiff_t begin, std::ptrdiff_t end) const;
     void fit(std::ptrdiff_t begin, std::ptrdiff_t end) const;
     void average(std::ptrdiff_t begin, std::ptrdiff_t end) const;
-    void apply(std::ptrdiff_t begin, std::ptrdiff_t end, float detail, float* fused) const;
+    void apply(std::ptrdiff_t begin, std::ptrdiff_t end, float* fused) const;
 
     const Kernels& kernels_;
     const Sources& sources_;

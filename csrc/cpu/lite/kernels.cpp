@@ -13,6 +13,7 @@ namespace {
 
 constexpr float kRidge = 1e-4f;
 constexpr float kMidGray = 0.5f;
+constexpr float kDetail = 0.13f;
 
 inline std::ptrdiff_t smaller(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
 inline std::ptrdiff_t larger(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
@@ -182,7 +183,7 @@ void apply(const float* const* above, const float* const* below, float share, st
     }
 }
 
-void sharpen(const float* const* rows, std::ptrdiff_t width, float detail, float* line, float* out) {
+void sharpen(const float* const* rows, std::ptrdiff_t width, float* line, float* out) {
     float* const middle = line + 1;
     REFUSION_INDEPENDENT
     for (std::ptrdiff_t x = 0; x < width; ++x) {
@@ -193,7 +194,7 @@ void sharpen(const float* const* rows, std::ptrdiff_t width, float detail, float
     REFUSION_INDEPENDENT
     for (std::ptrdiff_t x = 0; x < width; ++x) {
         const float blurred = ((middle[x - 1] + middle[x + 1]) + 2.0f * middle[x]) * (1.0f / 16.0f);
-        const float value = rows[1][x] + detail * (rows[1][x] - blurred);
+        const float value = rows[1][x] + kDetail * (rows[1][x] - blurred);
         const float above_zero = value > 0.0f ? value : 0.0f;
         out[x] = above_zero < 1.0f ? above_zero : 1.0f;
     }

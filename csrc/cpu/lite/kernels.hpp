@@ -29,8 +29,8 @@ struct Kernels {
     // Coefficients between two rows of them, `share` of the lower one, enlarged along the row and applied.
     void (*apply)(const float* const* above, const float* const* below, float share, std::ptrdiff_t pixels,
                   const float* a, const float* b, std::ptrdiff_t width, float* line, float* out);
-    // What a row gains by detail, clamped to [0, 1]: rows above, at and below.
-    void (*sharpen)(const float* const* rows, std::ptrdiff_t width, float detail, float* line, float* out);
+    // A row with its detail raised, clamped to [0, 1]: rows above, at and below.
+    void (*sharpen)(const float* const* rows, std::ptrdiff_t width, float* line, float* out);
 };
 
 namespace avx512 {

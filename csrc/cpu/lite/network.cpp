@@ -2,7 +2,6 @@
 #include <stdexcept>
 
 #include "../spare.hpp"
-#include "../state_dict.hpp"
 #include "guided.hpp"
 #include "refusion/fusion_network.hpp"
 #include "refusion/lite_network.hpp"
@@ -32,11 +31,10 @@ Tensors of_fusion(const Tensors& tensors) {
     static const std::string prefix = "fusion.";
     Tensors own;
     for (const auto& [name, tensor] : tensors) {
-        if (name.compare(0, prefix.size(), prefix) == 0) {
-            own[name.substr(prefix.size())] = tensor;
-        } else if (name != "detail") {
+        if (name.compare(0, prefix.size(), prefix) != 0) {
             throw std::invalid_argument("the tensor " + name + " is not of this network");
         }
+        own[name.substr(prefix.size())] = tensor;
     }
     return own;
 }
@@ -49,7 +47,6 @@ class LiteNetwork::Implementation {
     Implementation(const Tensors& tensors, const std::string& instruction_set, int threads)
         : network_(lite::of_fusion(tensors), instruction_set, threads),
           kernels_(lite::kernels(instruction_set_named(instruction_set))),
-          detail_(StateDict(tensors).read("detail", {1}).front()),
           threads_(threads) {}
 
     void run(const lite::Sources& sources, float* fused) {
@@ -62,7 +59,7 @@ class LiteNetwork::Implementation {
         const lite::Guided guided(kernels_, sources, threads, *space);
         guided.pool();
         network_.run(space->small.plane(0), 1, space->height, space->width, space->small.plane(2));
-        guided.finish(detail_, fused);
+        guided.finish(fused);
         spare_.keep(std::move(space));
     }
 
@@ -71,7 +68,6 @@ class LiteNetwork::Implementation {
   private:
     FusionNetwork network_;
     const lite::Kernels& kernels_;
-    const float detail_;
     const int threads_;
     Spare<lite::Workspace> spare_;
 };
