@@ -1,8 +1,8 @@
-"""The lite network: the fusion module on small pictures, and a guided step that gives its result full resolution.
+"""The lite network: the fusion module on small pictures, and a guided step back to full resolution.
 
 The guided step is a guided filter (He et al., "Guided Image Filtering", TPAMI 2013) with two guides: in each
-window of the small pictures the fused luma is fitted by `c + x a + y b`, ridge regression, and the coefficients,
-averaged over the windows of a pixel and enlarged, are applied to the sources at full resolution.
+window of the small pictures the fused luma is fitted by `c + x a + y b` (ridge regression), and the
+coefficients, averaged over the windows of a pixel and enlarged, are applied to the sources as they are.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ RADIUS = 5
 RIDGE = 1e-4
 """What the variance of a source in a window is compared with: a source that varies less counts half."""
 DETAIL = 0.13
-"""Gain of what a small blur takes away: the fit weighs detail too low, for small pictures have less of it. Not
-learned, for losses of single pixels would have none."""
+"""Gain of what a small blur takes away: the fit weighs detail too low, as small pictures have less of it.
+
+Not learned: losses of single pixels would have it smaller, and fused pictures with less detail.
+"""
 MID_GRAY = 0.5
 
 

@@ -53,7 +53,7 @@ def test_where_the_sources_are_flat_they_count_half_each() -> None:
 
 
 def test_coefficients_are_of_the_windows_around_their_pixel() -> None:
-    """Left half is source a, right half source b: one radius of the fit and one of the mean off, all is one."""
+    """Fused is a on the left, b on the right: two radii off, for fit and mean, one source is all."""
     random = torch.Generator().manual_seed(1)
     sources = torch.rand(1, 2, 20, 80, generator=random)
     fused = torch.cat((sources[:, :1, :, :40], sources[:, 1:, :, 40:]), dim=3)
