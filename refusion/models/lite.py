@@ -35,6 +35,13 @@ class LiteModule(nn.Module):
         super().__init__()
         self.fusion = FusionModule()
 
+    @classmethod
+    def of(cls, fusion: FusionModule) -> LiteModule:
+        """Return the lite network with the full one's weights, which it copies."""
+        module = cls()
+        module.fusion.load_state_dict(fusion.state_dict())
+        return module.eval()
+
     def forward(self, sources: Tensor) -> Tensor:
         """Fuse two luma images.
 
