@@ -3,8 +3,9 @@
 python -m refusion.training.shipping [RUN] --task ivif --summary TEXT [--notes TEXT ...]
     [--data TEXT] [--before RUN ...] [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
 
-Without RUN it is the lite network with the shipped full weights as they are. EVAL.json is what `refusion eval --json` writes. Where a set has our weights (METHOD "ours") and another
-method, they are also compared pair by pair. METHODs of a lite run are "lite" and "full".
+Without RUN it is the lite network with the shipped full weights as they are. EVAL.json is what `refusion eval
+--json` writes. Where a set has our weights (METHOD "ours") and another method, they are also compared pair by
+pair. METHODs of the lite network are "lite" and "full".
 """
 
 from __future__ import annotations
