@@ -1,19 +1,28 @@
-"""What results depend on besides the machine: versions, the build, the commit."""
+"""What results depend on: the machine and its GPU, versions, the build, the commit."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import subprocess
+from contextlib import closing, suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import refusion
 from refusion import ops
+from refusion.benchmarks.latency.nvml import NvmlGpu
 from refusion.benchmarks.measurement import machine
+from refusion.errors import BackendError
+from refusion.gpus import find_gpus
 
-_PACKAGES = ("torch", "onnxruntime", "av", "safetensors")
+_PACKAGES = (
+    *("torch", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "pycuda", "nvidia-ml-py"),
+    *("av", "safetensors"),
+)
+_BOARD = Path("/proc/device-tree/model")
+_GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 # Of the flags that Linux lists, those that decide how fast a network runs; Arm's have other names.
 _INSTRUCTION_SETS = (
     "avx2",
@@ -45,6 +54,8 @@ def facts(threads: int) -> dict[str, object]:
         **machine(),
         "instruction_sets": instruction_sets(),
         "threads": threads or processors(),
+        **_platform(),
+        **({"gpus": gpus} if (gpus := gpu_facts()) else {}),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
         "pre_and_post": ops.implementation(),
         **_native_build(),
@@ -85,6 +96,36 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.strip()
+
+
+def gpu_facts() -> list[dict[str, object]]:
+    """Return the GPUs that CUDA sees; of the first also driver, power limit and clocks, where NVML tells."""
+    found: list[dict[str, object]] = [
+        {
+            "name": gpu.name,
+            "compute_capability": gpu.sm,
+            "memory_mib": gpu.memory_mib,
+            "is_integrated": gpu.is_integrated,
+        }
+        for gpu in find_gpus().gpus
+    ]
+    if found:
+        with suppress(BackendError), closing(NvmlGpu()) as first:
+            found[0] |= first.facts()
+    return found
+
+
+def _platform() -> dict[str, object]:
+    """Return what else decides how fast a machine is: the board, its power mode, the clocks' governor."""
+    found: dict[str, object] = {}
+    if _BOARD.is_file():
+        found["board"] = _BOARD.read_text().strip("\0\n")
+    if _GOVERNOR.is_file():
+        found["cpu_governor"] = _GOVERNOR.read_text().strip()
+    with suppress(OSError, subprocess.CalledProcessError):
+        told = subprocess.run(["nvpmodel", "-q"], capture_output=True, text=True, check=True).stdout
+        found["power_mode"] = " ".join(told.split())
+    return found
 
 
 def _native_build() -> dict[str, object]:

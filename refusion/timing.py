@@ -37,6 +37,9 @@ class StageClock:
     """Collects how long each stage took in its last 4096 calls. May be shared by threads."""
 
     def __init__(self) -> None:
+        self.times_device = False
+        """Whether a GPU times upload, pre, network, post and download too. It costs two events and a launch
+        more for each of them, so it is for benchmarks."""
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT_CALLS))
         self._lock = threading.Lock()
 

@@ -2,83 +2,29 @@
 
 from __future__ import annotations
 
-import enum
-import importlib.util
-import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from refusion.backends import BACKENDS, Backend, create_backend
-from refusion.benchmarks.facts import processors
+from refusion.benchmarks.latency.baselines import (
+    Baseline,
+    NaiveOnnx,
+    OfficialNetwork,
+    official_checkpoint,
+)
+from refusion.benchmarks.latency.engines import engine_for
+from refusion.benchmarks.latency.precisions import Precision
+from refusion.benchmarks.latency.weights import Weights
 from refusion.errors import BackendError, UsageError
 from refusion.models import Model
-from refusion.tasks import Task
-from refusion.weights import shipped_weights
 
-if TYPE_CHECKING:
-    from refusion.models.fusion import FusionModule
+__all__ = ["DEVICES", "Baseline", "Contender", "Weights", "contenders", "reference_of"]
 
-_NAIVE_OPSET = 17
-
-
-@dataclass(frozen=True)
-class BaselineFacts:
-    """What a baseline is called."""
-
-    title: str
-    """In tables."""
-    text: str
-    """In sentences."""
-
-
-class Baseline(enum.Enum):
-    """What others would run."""
-
-    official = BaselineFacts("official, PyTorch eager", "the official network in PyTorch eager mode")
-    """The full network as the official script computes it."""
-    naive_onnx = BaselineFacts("official, naive ONNX", "its naive ONNX export in ONNX Runtime")
-    """That network as PyTorch exports it for one size, nothing rewritten, in ONNX Runtime."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Files of one network's weights, as far as there are any."""
-
-    safetensors: Path | None
-    onnx: Path | None
-    naive_onnx: Path | None = None
-    """What `export_naively` wrote."""
-
-    @classmethod
-    def shipped(cls, task: Task, model: Model) -> Weights:
-        """Return the files that come with the package.
-
-        Raises:
-            WeightsError: There are none.
-        """
-        files = shipped_weights(task, model)
-        return cls(files.safetensors, files.onnx)
-
-    @classmethod
-    def of_file(cls, path: Path) -> Weights:
-        """Return a user's file."""
-        return cls(None, path) if path.suffix == ".onnx" else cls(path, None)
-
-    def for_suffixes(self, suffixes: Iterable[str], who: str) -> Path:
-        """Return the file that somebody can read.
-
-        Raises:
-            UsageError: There is none.
-        """
-        for path in (self.safetensors, self.onnx):
-            if path is not None and path.suffix in suffixes:
-                return path
-        raise UsageError(f"{who} reads {' or '.join(suffixes)} files, and none was given")
+DEVICES = ("cpu", "cuda")
+# Of those that are not on the CPU alone.
+_DEVICES_OF = {"tensorrt": ("cuda",), "onnxruntime": DEVICES}
+_PRECISIONS_OF = {"tensorrt": (Precision.fp16, Precision.fp32), "native-bf16": (Precision.bf16,)}
 
 
 @dataclass(frozen=True)
@@ -88,6 +34,10 @@ class Contender:
     model: Model
     runner: str
     """Name of a backend or of a Baseline member."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    precision: Precision = Precision.fp32
+    """What the network's products are computed in."""
 
     @property
     def baseline(self) -> Baseline | None:
@@ -95,146 +45,91 @@ class Contender:
         return Baseline.__members__.get(self.runner)
 
     @property
-    def precision(self) -> str:
-        """What the network's products are computed in."""
-        return "bfloat16" if self.runner == "native-bf16" else "float32"
+    def is_of_one_size(self) -> bool:
+        """Whether what is loaded may refuse other sizes than the one that it was opened for."""
+        return self.runner == "tensorrt" or (self.baseline is not None and self.baseline.is_of_one_size)
 
     @property
     def title(self) -> str:
         """What tables call it."""
-        return f"{self.model.name}, {self.runner}" if self.baseline is None else self.baseline.value.title
+        if self.runner == "tensorrt":
+            return f"{self.model.name}, tensorrt {self.precision.name}"
+        name = f"{self.model.name}, {self.runner}" if self.baseline is None else self.baseline.value.title
+        return f"{name}, CUDA" if self.device == "cuda" else name
 
-    def open(self, weights: Weights, *, threads: int = 0) -> Backend:
-        """Load it.
+    def file(self, weights: Weights, *, size: tuple[int, int], batch: int = 1) -> Path:
+        """Return the file that it loads to fuse such a batch.
+
+        Raises:
+            UsageError: There is none among the weights.
+            BackendError: There is no engine.
+        """
+        if self.runner == "tensorrt":
+            return engine_for(weights, self.model, self.precision, size=size, batch=batch)
+        if self.baseline is None:
+            return weights.for_suffixes(BACKENDS[self.runner].suffixes, f"the {self.runner} backend")
+        if self.baseline is not Baseline.naive_onnx:
+            return official_checkpoint(weights)
+        if weights.naive_onnx is None:
+            raise BackendError("the naive ONNX export is missing")
+        return weights.naive_onnx
+
+    def open(self, weights: Weights, *, size: tuple[int, int], batch: int = 1, threads: int = 0) -> Backend:
+        """Load it, for batches of one size; others it may refuse.
 
         Raises:
             RefusionError: It cannot run here; the message says why.
         """
+        path = self.file(weights, size=size, batch=batch)
         if self.baseline is None:
-            path = weights.for_suffixes(BACKENDS[self.runner].suffixes, f"the {self.runner} backend")
-            return create_backend(self.runner, path, threads=threads)
-        if self.baseline is Baseline.official:
-            return OfficialNetwork(_checkpoint(weights), threads=threads)
-        if weights.naive_onnx is None:
-            raise BackendError("the naive ONNX export is missing")
-        return NaiveOnnx(weights.naive_onnx, threads=threads)
+            return create_backend(self.runner, path, threads=threads, device=self.device)
+        if self.baseline is Baseline.naive_onnx:
+            return NaiveOnnx(path, threads=threads, device=self.device)
+        is_compiled = self.baseline is Baseline.compiled
+        shape = (batch, 2, size[1], size[0]) if is_compiled else None
+        return OfficialNetwork(path, threads=threads, device=self.device, compiled_for=shape)
 
 
 def contenders(
-    models: Iterable[Model], backends: Iterable[str] | None, *, with_baselines: bool
+    models: Iterable[Model],
+    backends: Iterable[str] | None,
+    *,
+    with_baselines: bool,
+    devices: Sequence[str] = ("cpu",),
+    precisions: Sequence[Precision] = tuple(Precision),
 ) -> list[Contender]:
     """Return what is to be compared, baselines first.
 
     Args:
         models: The networks.
-        backends: Names; None: all that run on a CPU.
+        backends: Names; None: all that run on the devices.
         with_baselines: Whether the full network is compared with what others would run.
+        devices: Of DEVICES. A backend that is named is compared wherever it runs, if on none of them.
+        precisions: Those that are compared.
 
     Raises:
-        UsageError: There is no such backend.
+        UsageError: There is no such backend, or none of them runs in these precisions.
     """
-    names = [name for name in BACKENDS if name != "tensorrt"] if backends is None else list(backends)
-    for name in names:
+    for name in backends or ():
         if name not in BACKENDS:
             raise UsageError(f"there is no backend '{name}'; choose one of {', '.join(BACKENDS)}")
     models = list(models)
     chosen = []
     if with_baselines and Model.full in models:
-        chosen = [Contender(Model.full, baseline.name) for baseline in Baseline]
-    return chosen + [Contender(model, name) for model in models for name in names]
-
-
-class OfficialNetwork:
-    """The network as the official inference script runs it: PyTorch eager mode, float32."""
-
-    def __init__(self, checkpoint: Path, *, threads: int = 0) -> None:
-        _require_torch()
-        import torch
-
-        self._module = _official_module(checkpoint)
-        # Stated, whatever OMP_NUM_THREADS says.
-        torch.set_num_threads(threads or processors())
-
-    @property
-    def description(self) -> str:
-        import torch
-
-        return f"PyTorch {torch.__version__}, CPU"
-
-    def run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
-        import torch
-
-        try:
-            with torch.inference_mode():
-                fused: NDArray[np.float32] = self._module(torch.from_numpy(sources)).numpy()
-        except RuntimeError as error:
-            raise BackendError(f"PyTorch could not run it: {str(error).splitlines()[0]}") from None
-        return fused
-
-    def close(self) -> None:
-        """Nothing to free before the object goes."""
-
-
-class NaiveOnnx:
-    """The naive export in ONNX Runtime with its default options."""
-
-    def __init__(self, model: Path, *, threads: int = 0) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        self._version = onnxruntime.__version__
-        self._session: Any = onnxruntime.InferenceSession(
-            str(model), options, providers=["CPUExecutionProvider"]
+        chosen = [Contender(Model.full, baseline.name, device) for device in devices for baseline in Baseline]
+    for model in models:
+        for name in backends or BACKENDS:
+            able = _DEVICES_OF.get(name, ("cpu",))
+            used = [device for device in able if device in devices] or (able if backends else ())
+            for device in used:
+                for precision in _PRECISIONS_OF.get(name, (Precision.fp32,)):
+                    chosen.append(Contender(model, name, device, precision))
+    chosen = [contender for contender in chosen if contender.precision in precisions]
+    if not any(contender.baseline is None for contender in chosen):
+        raise UsageError(
+            f"none of these backends runs in {' or '.join(precision.name for precision in precisions)}"
         )
-
-    @property
-    def description(self) -> str:
-        return f"ONNX Runtime {self._version}, CPU"
-
-    def run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            fused: NDArray[np.float32] = self._session.run(None, {"sources": sources})[0]
-        except Exception as error:  # the runtime's exceptions have no common public base
-            raise BackendError(f"ONNX Runtime could not run it: {str(error).splitlines()[0]}") from None
-        return fused
-
-    def close(self) -> None:
-        self._session = None
-
-
-def export_naively(weights: Weights, target: Path, *, size: tuple[int, int], batch: int) -> Weights:
-    """Write the official network's ONNX model as PyTorch's exporter makes it, and return the weights with it.
-
-    Args:
-        weights: With a checkpoint.
-        target: The `.onnx` to write.
-        size: Width and height that it is for.
-        batch: Likewise.
-
-    Raises:
-        BackendError: PyTorch or onnx is not installed.
-        UsageError: There is no checkpoint among the weights.
-    """
-    checkpoint = _checkpoint(weights)
-    _require_torch()
-    if importlib.util.find_spec("onnx") is None:
-        raise BackendError("the naive ONNX export needs onnx: pip install 'refusion[export]'")
-    import torch
-
-    with warnings.catch_warnings(), torch.inference_mode():
-        # What the exporter says of itself and of constants is not about this network.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            _official_module(checkpoint),
-            (torch.rand(batch, 2, size[1], size[0]),),
-            str(target),
-            input_names=["sources"],
-            output_names=["fused"],
-            opset_version=_NAIVE_OPSET,
-            dynamo=False,
-        )
-    return replace(weights, naive_onnx=target)
+    return chosen
 
 
 def reference_of(model: Model) -> Contender:
@@ -242,19 +137,3 @@ def reference_of(model: Model) -> Contender:
     official script computes it.
     """
     return Contender(model, Baseline.official.name if model is Model.full else "torch")
-
-
-def _checkpoint(weights: Weights) -> Path:
-    return weights.for_suffixes(BACKENDS["torch"].suffixes, "the official network")
-
-
-def _official_module(checkpoint: Path) -> FusionModule:
-    from refusion.benchmarks.official import official_form
-    from refusion.models.checkpoints import load_fusion
-
-    return official_form(load_fusion(checkpoint))
-
-
-def _require_torch() -> None:
-    if importlib.util.find_spec("torch") is None:
-        raise BackendError("the official network needs PyTorch: pip install 'refusion[export]'")

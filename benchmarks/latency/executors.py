@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.benchmarks.latency.contenders import Contender
+from refusion.benchmarks.latency.contenders import Contender, Weights
 from refusion.executor import CpuExecutor
 from refusion.frames import FramePair
 from refusion.fused_stream import FusedStream
 from refusion.fuser import Fuser
 from refusion.ranges import OutputRange, RangePolicy
-from refusion.tasks import Chroma, Task
+from refusion.tasks import Chroma
 from refusion.timing import StageClock
+from refusion.warp import Warp
 
 WITHOUT_NETWORK = "no network"
 """The visible luma passes through: what all the rest costs."""
@@ -50,38 +50,51 @@ class FrameRunner:
             return self.executor.stream(chroma=chroma)
         return FusedStream(self.executor, OutputRange(RangePolicy.tracked), chroma)
 
-    def fuse(self, pair: FramePair) -> None:
-        """Fuse one pair, stretched to its own minimum and maximum."""
+    def fuse(self, pairs: Sequence[FramePair], warp: Warp | None = None) -> None:
+        """Fuse a batch, each pair stretched to its own minimum and maximum."""
+        frames = [(pair.a, pair.b) for pair in pairs]
         if isinstance(self.executor, Fuser):
-            self.executor(pair.a, pair.b)
+            self.executor.batch(frames, warp=warp)
         else:
-            frames = [(pair.a, pair.b)]
-            self.executor.submit(frames, [Chroma.B], OutputRange(RangePolicy.image)).result()
+            chroma = [Chroma.B] * len(frames)
+            self.executor.submit(frames, chroma, OutputRange(RangePolicy.image), warp).result()
+
+
+def title_of(contender: Contender | None) -> str:
+    """Return what tables call a contender, or what has no network."""
+    return WITHOUT_NETWORK if contender is None else contender.title
 
 
 @contextmanager
 def opened(
-    contender: Contender | None, task: Task, weights: Path | None, threads: int
+    contender: Contender | None,
+    weights: Weights | None,
+    *,
+    size: tuple[int, int],
+    batch: int = 1,
+    threads: int = 0,
 ) -> Iterator[FrameRunner]:
     """Open a contender that is one of our backends, or what has no network.
 
     Raises:
         RefusionError: It cannot run here.
     """
-    if contender is None:
+    title = title_of(contender)
+    if contender is None or weights is None:
         clock = StageClock()
         executor = CpuExecutor(PassThrough(), clock)
         try:
-            yield FrameRunner(WITHOUT_NETWORK, executor.description, clock, executor)
+            yield FrameRunner(title, executor.description, clock, executor)
         finally:
             executor.close()
         return
     with Fuser(
-        task,
+        weights.task,
         model=contender.model,
-        weights=weights,
+        weights=contender.file(weights, size=size, batch=batch),
         backend=contender.runner,
-        device="cuda" if contender.runner == "tensorrt" else "cpu",
+        device=contender.device,
         threads=threads,
     ) as fuser:
-        yield FrameRunner(contender.title, fuser.description, fuser.clock, fuser)
+        fuser.clock.times_device = True
+        yield FrameRunner(title, fuser.description, fuser.clock, fuser)

@@ -1,10 +1,11 @@
-"""The network alone: all contenders on the same input, in turns; how far the results differ; memory."""
+"""The network alone: all contenders on one input, in turns; how far results differ; memory and power."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +15,35 @@ from numpy.typing import NDArray
 from refusion import ops
 from refusion.backends import Backend
 from refusion.benchmarks.latency.contenders import Contender, Weights, reference_of
+from refusion.benchmarks.latency.engines import engine_facts
+from refusion.benchmarks.latency.power import PowerPlan, PowerResult, measure_power
 from refusion.benchmarks.latency.probe import Probe, ProbeRequest, probe
 from refusion.benchmarks.latency.samples import Samples, Turns
-from refusion.benchmarks.latency.skipped import Skipped
-from refusion.errors import RefusionError
+from refusion.benchmarks.latency.skipped import Skipped, noted
 from refusion.models import Model
+from refusion.placement import PLAN_SUFFIX
 from refusion.stream.synthetic import SyntheticScene
+from refusion.weights import sha256
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A contender that runs here, and what it took to get there."""
+
+    contender: Contender
+    backend: Backend
+    description: str
+    open_s: float
+    """Loading the weights; of what is made for one size, also making it."""
+    file: dict[str, Any]
+    """What it was loaded from: name and SHA-256; of an engine, also what its record states."""
 
 
 @dataclass(frozen=True)
 class NetworkResult:
     """One contender on one size."""
 
-    contender: Contender
-    description: str
+    loaded: Loaded
     size: tuple[int, int]
     """Width and height."""
     batch: int
@@ -35,6 +51,13 @@ class NetworkResult:
     largest_difference: float | None
     """From the network's PyTorch module, the full one in the official form; None where that is missing."""
     memory: Probe | None
+    power: PowerResult | None
+    """None where nothing here tells the power."""
+
+    @property
+    def contender(self) -> Contender:
+        """What was measured."""
+        return self.loaded.contender
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON holds it."""
@@ -42,13 +65,18 @@ class NetworkResult:
             "title": self.contender.title,
             "model": self.contender.model.name,
             "runner": self.contender.runner,
-            "precision": self.contender.precision,
-            "description": self.description,
+            "device": self.contender.device,
+            "precision": self.contender.precision.value,
+            "description": self.loaded.description,
+            "file": self.loaded.file,
+            "open_s": round(self.loaded.open_s, 2),
             "size": list(self.size),
             "batch": self.batch,
             "largest_difference": self.largest_difference,
             "peak_mib": None if self.memory is None else round(self.memory.peak_mib, 1),
             "run_mib": None if self.memory is None else round(self.memory.run_mib, 1),
+            "device_mib": None if self.memory is None else self.memory.device_mib,
+            "power": None if self.power is None else self.power.as_json(),
             "network": self.samples.as_json(),
         }
 
@@ -68,62 +96,64 @@ def measure_network(
     batch: int,
     threads: int,
     turns: Turns,
+    power: PowerPlan,
     skipped: list[Skipped],
 ) -> list[NetworkResult]:
     """Measure all contenders that can run; the others are added to `skipped`, with the reason."""
     sources = synthetic_sources(size, batch)
     with ExitStack() as stack:
-        backends: dict[Contender, Backend] = {}
+        opened: list[Loaded] = []
         for contender in contenders:
             with noted(skipped, contender.title, size):
-                backend = contender.open(weights[contender.model], threads=threads)
-                backends[contender] = stack.enter_context(closing(backend))
-        differences = _differences(backends, weights, sources, skipped)
-        calls = {one.title: functools.partial(backend.run, sources) for one, backend in backends.items()}
+                opened.append(_load(contender, weights[contender.model], size, batch, threads))
+                stack.enter_context(closing(opened[-1].backend))
+        differences = _differences(opened, weights, sources, skipped)
+        calls = {one.contender.title: functools.partial(one.backend.run, sources) for one in opened}
         measured = turns.take(calls)
-        descriptions = {one: backend.description for one, backend in backends.items()}
+        powers = {title: measure_power(call, batch, power) for title, call in calls.items()}
     return [
         NetworkResult(
             one,
-            descriptions[one],
             size,
             batch,
-            measured[one.title].samples,
-            differences.get(one),
-            _memory(one, weights[one.model], size, batch, threads, skipped),
+            measured[one.contender.title].samples,
+            differences.get(one.contender),
+            _memory(one.contender, weights[one.contender.model], size, batch, threads, skipped),
+            powers[one.contender.title],
         )
-        for one in descriptions
+        for one in opened
     ]
 
 
-@contextmanager
-def noted(skipped: list[Skipped], what: str, size: tuple[int, int] | None) -> Iterator[None]:
-    """Note what cannot run in the block, and go on after it."""
-    try:
-        yield
-    except RefusionError as error:
-        skipped.append(Skipped(what, size, str(error)))
+def _load(contender: Contender, weights: Weights, size: tuple[int, int], batch: int, threads: int) -> Loaded:
+    path = contender.file(weights, size=size, batch=batch)
+    start_s = time.perf_counter()
+    backend = contender.open(weights, size=size, batch=batch, threads=threads)
+    open_s = time.perf_counter() - start_s
+    record = engine_facts(path) if path.suffix == PLAN_SUFFIX else {}
+    file = {"name": path.name, "sha256": sha256(path), **record}
+    return Loaded(contender, backend, backend.description, open_s, file)
 
 
 def _differences(
-    backends: Mapping[Contender, Backend],
+    opened: Sequence[Loaded],
     weights: Mapping[Model, Weights],
     sources: NDArray[np.float32],
     skipped: list[Skipped],
 ) -> dict[Contender, float]:
     size = sources.shape[3], sources.shape[2]
-    results = {contender: backend.run(sources) for contender, backend in backends.items()}
+    results = {one.contender: one.backend.run(sources) for one in opened}
     found: dict[Contender, float] = {}
-    for model in dict.fromkeys(contender.model for contender in backends):
+    for model in dict.fromkeys(contender.model for contender in results):
         reference = reference_of(model)
         with noted(skipped, f"{model.name}, difference from PyTorch", size):
-            if reference not in results:
-                with closing(reference.open(weights[model])) as backend:
-                    results[reference] = backend.run(sources)
-            for contender in backends:
+            expected = results.get(reference)
+            if expected is None:
+                with closing(reference.open(weights[model], size=size, batch=len(sources))) as backend:
+                    expected = backend.run(sources)
+            for contender, result in results.items():
                 if contender.model is model:
-                    difference = np.abs(results[contender] - results[reference])
-                    found[contender] = float(difference.max())
+                    found[contender] = float(np.abs(result - expected).max())
     return found
 
 

@@ -17,13 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from refusion.benchmarks.latency.contenders import Baseline, Contender, Weights
+from refusion.benchmarks.latency.contenders import Contender, Weights
+from refusion.benchmarks.latency.precisions import Precision
 from refusion.benchmarks.latency.samples import Samples
+from refusion.benchmarks.latency.sensors import Log, opened_sensors
 from refusion.benchmarks.measurement import peak_resident_mib, reset_peak_resident, resident_mib
 from refusion.errors import BackendError, RefusionError
 from refusion.models import Model
+from refusion.tasks import Task
 
 _WARM_PX = (48, 64)
+_MEMORY = "memory_used_mib"
 _LONG_S = 4.0
 """A first run at least so long is measured and stays the only one."""
 _TIMEOUT_S = 600.0
@@ -54,6 +58,9 @@ class Probe:
     """Largest resident memory of the process."""
     run_mib: float
     """What the first run added to it: maps and results, neither libraries nor weights nor input."""
+    device_mib: float | None = None
+    """What the process added to the GPU's memory in use, all of it at its largest; None where that is not
+    known. Other processes on the GPU would count too."""
 
 
 def probe(request: ProbeRequest) -> Probe:
@@ -62,6 +69,10 @@ def probe(request: ProbeRequest) -> Probe:
     Raises:
         RefusionError: It cannot run here, or its process died; the message says why.
     """
+    if request.contender.runner == "tensorrt":
+        # Folders of engines may be named relative to the current one.
+        plan = request.contender.file(request.weights, size=request.size, batch=request.batch)
+        request = replace(request, weights=replace(request.weights, plan=plan))
     command = [sys.executable, "-m", __name__, json.dumps(_as_json(request))]
     # Not in the current folder: a checkout there would hide an installed package.
     folder = Path(sys.executable).anchor
@@ -83,6 +94,7 @@ def probe(request: ProbeRequest) -> Probe:
         Samples(tuple(found["times_ms"]), tuple(found["processor_ms"])),
         found["peak_mib"],
         found["run_mib"],
+        found["device_mib"],
     )
 
 
@@ -92,11 +104,20 @@ def measure(request: ProbeRequest) -> Probe:
     Raises:
         RefusionError: It cannot run here.
     """
-    backend = request.contender.open(request.weights, threads=request.threads)
+    if request.contender.device == "cpu":
+        return _measure(request)
+    with opened_sensors(telling=_MEMORY) as sensors, Log(sensors) as log:
+        found = _measure(request)
+    growths_mib = [growth for name, growth in log.growths().items() if name.endswith(_MEMORY)]
+    return replace(found, device_mib=round(max(growths_mib), 1) if growths_mib else None)
+
+
+def _measure(request: ProbeRequest) -> Probe:
+    contender, (width, height) = request.contender, request.size
+    backend = contender.open(request.weights, size=request.size, batch=request.batch, threads=request.threads)
     random = np.random.default_rng(0)
-    if request.contender.baseline is not Baseline.naive_onnx:  # which was exported for one size
+    if not contender.is_of_one_size:
         backend.run(random.random((1, 2, *_WARM_PX), np.float32))
-    width, height = request.size
     sources = random.random((request.batch, 2, height, width), np.float32)
     reset_peak_resident()
     before_mib = resident_mib()
@@ -121,21 +142,36 @@ def measure(request: ProbeRequest) -> Probe:
 
 
 def _as_json(request: ProbeRequest) -> dict[str, Any]:
-    files = {k: None if path is None else str(path.resolve()) for k, path in vars(request.weights).items()}
-    contender = {"model": request.contender.model.name, "runner": request.contender.runner}
-    return {**vars(request), "contender": contender, "weights": files}
+    paths = {name: value for name, value in vars(request.weights).items() if name != "task"}
+    files = {name: None if path is None else str(path.resolve()) for name, path in paths.items()}
+    contender = {
+        **vars(request.contender),
+        "model": request.contender.model.name,
+        "precision": request.contender.precision.name,
+    }
+    return {**vars(request), "contender": contender, "weights": {**files, "task": request.weights.task.name}}
 
 
 def _from_json(values: dict[str, Any]) -> ProbeRequest:
     contender, files = values["contender"], values["weights"]
-    request = ProbeRequest(
+    task = Task[files.pop("task")]
+    width, height = values["size"]
+    return ProbeRequest(
         **{
             **values,
-            "contender": Contender(Model[contender["model"]], contender["runner"]),
-            "weights": Weights(**{k: None if path is None else Path(path) for k, path in files.items()}),
+            "size": (width, height),
+            "contender": Contender(
+                **{
+                    **contender,
+                    "model": Model[contender["model"]],
+                    "precision": Precision[contender["precision"]],
+                }
+            ),
+            "weights": Weights(
+                **{name: None if path is None else Path(path) for name, path in files.items()}, task=task
+            ),
         }
     )
-    return replace(request, size=(request.size[0], request.size[1]))
 
 
 def main() -> None:

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from refusion.backends import BACKENDS
 from refusion.benchmarks.facts import facts
-from refusion.benchmarks.latency.contenders import (
-    Baseline,
-    Contender,
-    Weights,
-    contenders,
-    export_naively,
-)
+from refusion.benchmarks.latency.baselines import Baseline, compiling_anew, export_naively
+from refusion.benchmarks.latency.contenders import DEVICES, Contender, contenders
+from refusion.benchmarks.latency.engines import engine_facts
 from refusion.benchmarks.latency.frames import FrameResult, measure_frames
-from refusion.benchmarks.latency.network import NetworkResult, measure_network, noted
+from refusion.benchmarks.latency.network import NetworkResult, measure_network
+from refusion.benchmarks.latency.power import PowerPlan, measure_power
+from refusion.benchmarks.latency.precisions import Precision
 from refusion.benchmarks.latency.report_file import FORMAT
 from refusion.benchmarks.latency.samples import Turns
 from refusion.benchmarks.latency.scaling import ScalingPlan, ScalingResult, measure_scaling
-from refusion.benchmarks.latency.skipped import Skipped
-from refusion.benchmarks.latency.streams import StreamResult, measure_streams, render_videos
+from refusion.benchmarks.latency.sensors import find_sensors, opened_sensors
+from refusion.benchmarks.latency.skipped import Skipped, noted
+from refusion.benchmarks.latency.streams import measure_streams, render_videos
+from refusion.benchmarks.latency.weights import Weights
+from refusion.errors import BackendError, WeightsError
+from refusion.gpus import find_gpus
 from refusion.models import Model
 from refusion.stream.pairs import VideoPairs
 from refusion.tasks import Task
 from refusion.weights import sha256
+from refusion.weights_file import stated
 
 AROUND_SIZES = ((640, 480), (1920, 1080))
 """Where pre- and post-processing are measured without a network."""
 STREAM_SIZES = ((640, 480), (1280, 720))
+_IDLE_NAP_S = 0.05
+_PRECISION_KEY = "refusion.precision"
+"""Metadata key of the ONNX models that our exporter writes."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Effort:
     """How long is measured."""
 
     turns: Turns = field(default_factory=Turns)
+    power_s: float = 3.0
+    """Of each network alone, where something tells its power."""
+    hand_s: float = 1.0
+    """Of each stream whose frames are at hand."""
     stream_s: float = 6.0
     video_frames: int = 100
     """Of rendered videos."""
@@ -47,6 +60,8 @@ class Effort:
 
 QUICK = Effort(
     Turns(2, least_s=0.1, most_calls=5),
+    power_s=1.0,
+    hand_s=0.2,
     stream_s=1.0,
     video_frames=25,
     scaling=ScalingPlan(((320, 240), (640, 480)), batches=(1, 2), least_s=0.2, longest_s=5.0),
@@ -60,7 +75,11 @@ class LatencyRequest:
     task: Task = Task.ivif
     models: tuple[Model, ...] = tuple(Model)
     backends: tuple[str, ...] | None = None
-    """None: all that run on a CPU."""
+    """None: all that run on the devices."""
+    devices: tuple[str, ...] | None = None
+    """None: the CPU, and the GPU where there is one."""
+    precisions: tuple[Precision, ...] = tuple(Precision)
+    """With a file of weights for one precision, that one is measured whatever is said here."""
     weights: Path | None = None
     """A file instead of the shipped weights, of the one model asked for."""
     sizes: tuple[tuple[int, int], ...] = ((640, 480),)
@@ -84,16 +103,30 @@ def run(request: LatencyRequest, report: Callable[[str], None] = lambda line: No
         report: Takes lines that say what is being measured.
 
     Raises:
-        UsageError: There is no such backend.
+        UsageError: There is no such backend, or none runs in these precisions.
         InputError: The videos cannot be read, or do not fit.
     """
     if request.videos is not None:
         # Opened once before minutes are spent on the rest.
         with VideoPairs(*request.videos):
             pass
-    chosen = contenders(request.models, request.backends, with_baselines=request.with_baselines)
-    with tempfile.TemporaryDirectory(prefix="refusion-bench-") as folder:
+    chosen = contenders(
+        request.models,
+        request.backends,
+        with_baselines=request.with_baselines,
+        devices=devices_here() if request.devices is None else request.devices,
+        precisions=request.precisions,
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="refusion-bench-") as folder,
+        compiling_anew(Path(folder) / "compiled"),
+    ):
         return _Run(request, Path(folder), report).everything(chosen)
+
+
+def devices_here() -> tuple[str, ...]:
+    """Return what is measured unasked: the CPU, and the GPU where CUDA sees one."""
+    return DEVICES if find_gpus().gpus else ("cpu",)
 
 
 @dataclass
@@ -101,6 +134,7 @@ class _Run:
     request: LatencyRequest
     folder: Path
     report: Callable[[str], None]
+    power: PowerPlan = field(default_factory=PowerPlan)
     skipped: list[Skipped] = field(default_factory=list)
     weights: dict[Model, Weights] = field(default_factory=dict)
 
@@ -108,17 +142,20 @@ class _Run:
         """Return the whole report."""
         self._find_weights()
         chosen = [contender for contender in chosen if contender.model in self.weights]
+        if self.request.weights is not None:
+            chosen = list(dict.fromkeys(stated_contender(one, self.weights[one.model]) for one in chosen))
         found: dict[str, Any] = {
             "format": FORMAT,
             "facts": facts(self.request.threads),
             "weights": {model.name: _weights_facts(files) for model, files in self.weights.items()},
             "settings": _settings(self.request),
+            "sensors": self._sensors(),
         }
         network = [result for size in self.request.sizes for result in self._network(chosen, size)]
         found["network"] = [result.as_json() for result in network]
         found["frames"] = [result.as_json() for result in self._frames(chosen)]
         if self.request.with_streams:
-            found["streams"] = [result.as_json() for result in self._streams(_fastest(network))]
+            found["streams"], found["one_at_a_time"] = self._streams(_fastest(network))
         if self.request.with_scaling:
             could_run = {result.contender for result in network}
             scaled = self._scaling([contender for contender in chosen if contender in could_run])
@@ -130,16 +167,32 @@ class _Run:
         task, own = self.request.task, self.request.weights
         for model in self.request.models:
             with noted(self.skipped, f"{model.name} model", None):
-                self.weights[model] = Weights.shipped(task, model) if own is None else Weights.of_file(own)
+                self.weights[model] = (
+                    Weights.shipped(task, model) if own is None else Weights.of_file(own, task)
+                )
+
+    def _sensors(self) -> dict[str, Any]:
+        """Return who tells power and clocks, what they tell while nothing runs, and who does not and why."""
+        sensors, missing = find_sensors()
+        for sensor in sensors:
+            sensor.close()
+        if sensors:
+            self.power = PowerPlan(opened_sensors, least_s=self.request.effort.power_s)
+        idle = measure_power(functools.partial(time.sleep, _IDLE_NAP_S), 0, self.power)
+        return {
+            "found": [sensor.name for sensor in sensors],
+            "idle": None if idle is None else idle.as_json(),
+            "missing": missing,
+        }
 
     def _network(self, chosen: list[Contender], size: tuple[int, int]) -> list[NetworkResult]:
         self.report(f"network alone, {size[0]}x{size[1]}")
         weights, batch = dict(self.weights), self.request.batch
-        naive = Contender(Model.full, Baseline.naive_onnx.name)
-        if naive in chosen:
+        naive = next((one for one in chosen if one.baseline is Baseline.naive_onnx), None)
+        if naive is not None:
             with noted(self.skipped, naive.title, size):
-                weights[Model.full] = export_naively(
-                    weights[Model.full], self.folder / "naive.onnx", size=size, batch=batch
+                weights[naive.model] = export_naively(
+                    weights[naive.model], self.folder / "naive.onnx", size=size, batch=batch
                 )
         return measure_network(
             chosen,
@@ -148,6 +201,7 @@ class _Run:
             batch=batch,
             threads=self.request.threads,
             turns=self.request.effort.turns,
+            power=self.power,
             skipped=self.skipped,
         )
 
@@ -156,21 +210,23 @@ class _Run:
             self.report(f"pair to picture, {size[0]}x{size[1]}")
             yield from measure_frames(
                 chosen if size in self.request.sizes else [],
-                self.request.task,
-                self.request.weights,
+                self.weights,
                 size=size,
+                batch=self.request.batch,
                 threads=self.request.threads,
                 turns=self.request.effort.turns,
+                stream_s=self.request.effort.hand_s,
                 skipped=self.skipped,
             )
 
-    def _streams(self, chosen: list[Contender]) -> Iterator[StreamResult]:
+    def _streams(self, chosen: list[Contender]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return what was measured overlapped, and one frame at a time."""
+        overlapped, sequential = [], []
         for name, videos in self._videos():
             self.report(f"videos to video, {name}")
-            yield from measure_streams(
+            streams, frames = measure_streams(
                 chosen,
-                self.request.task,
-                self.request.weights,
+                self.weights,
                 videos,
                 name,
                 folder=self.folder,
@@ -178,6 +234,9 @@ class _Run:
                 least_s=self.request.effort.stream_s,
                 skipped=self.skipped,
             )
+            overlapped += [result.as_json() for result in streams]
+            sequential += [result.as_json() for result in frames]
+        return overlapped, sequential
 
     def _videos(self) -> Iterator[tuple[str, tuple[Path, Path]]]:
         """Yield the name and the files of each pair of videos, rendered when it is its turn."""
@@ -203,8 +262,21 @@ class _Run:
 
 
 def _weights_facts(weights: Weights) -> dict[str, str]:
-    files = (weights.safetensors, weights.onnx)
-    return {path.name: sha256(path) for path in files if path is not None and path.is_file()}
+    return {path.name: sha256(path) for path in weights.files if path.is_file()}
+
+
+def stated_contender(contender: Contender, weights: Weights) -> Contender:
+    """Return the contender with the precision that a user's file states, where it is of one."""
+    if contender.baseline is not None:
+        return contender
+    name: str | None = None
+    if contender.runner == "tensorrt" and weights.plan is not None:
+        with suppress(BackendError):  # who opens the engine tells of it
+            name = engine_facts(weights.plan).get("precision")
+    elif contender.runner == "onnxruntime" and weights.onnx is not None:
+        with suppress(WeightsError):  # likewise
+            name = stated(weights.onnx).get(_PRECISION_KEY)
+    return replace(contender, precision=Precision.__members__.get(name or "", contender.precision))
 
 
 def _settings(request: LatencyRequest) -> dict[str, Any]:
@@ -216,17 +288,23 @@ def _settings(request: LatencyRequest) -> dict[str, Any]:
         "turns": turns.turns,
         "turn_least_s": turns.least_s,
         "turn_most_calls": turns.most_calls,
-        "warm_up": "one call of each before the first turn, and 50 ms before each turn of calls below 500 ms",
+        "warm_up": "one call of each before the first turn; 50 ms before each turn of calls below 500 ms",
+        "compiling": "torch.compile compiles for one size when it is opened (open_s), with an empty cache",
+        "network_alone": "arrays of the host in and out: on a GPU with both copies, unlike TensorRT's stage "
+        "network",
+        "gpu_stages": "by events on the GPU, each of pre, network and post a CUDA graph of its own; "
+        "upload and download with the copies into and out of page-locked memory",
     }
 
 
 def _fastest(results: list[NetworkResult]) -> list[Contender]:
-    """Return our fastest backend of each model, of those that are taken without being asked for."""
-    best: dict[Model, NetworkResult] = {}
+    """Return our fastest on each device of each model, of those that are taken without being asked for."""
+    best: dict[tuple[Model, str], NetworkResult] = {}
     for result in results:
-        model, facts_of_backend = result.contender.model, BACKENDS.get(result.contender.runner)
+        contender, facts_of_backend = result.contender, BACKENDS.get(result.contender.runner)
         if facts_of_backend is None or not facts_of_backend.unasked:
             continue
-        if model not in best or result.samples.p50_ms < best[model].samples.p50_ms:
-            best[model] = result
+        key = contender.model, contender.device
+        if key not in best or result.samples.p50_ms < best[key].samples.p50_ms:
+            best[key] = result
     return [result.contender for result in best.values()]

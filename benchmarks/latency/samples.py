@@ -1,4 +1,4 @@
-"""Times of repeated calls: taken in turns, summarised, and compared with an interval."""
+"""Times of repeated calls: taken in turns, and summarised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ _LONG_CALL_MS = 500.0
 """From here on a call does not feel what another one left in caches and spinning threads."""
 _SETTLE_S = 0.05
 """Threads of other runtimes spin for some milliseconds after their last call."""
-_RESAMPLINGS = 2000
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class Samples:
     """By the clock on the wall."""
     processor_ms: tuple[float, ...] = ()
     """Of the processor, all threads of the process together; empty where other things ran meanwhile."""
+    turns: tuple[int, ...] = ()
+    """How many of the times are of each turn, in order; empty where there were no turns."""
 
     @property
     def p50_ms(self) -> float:
@@ -46,6 +47,8 @@ class Samples:
         }
         if self.processor_ms:
             summary["processor_p50_ms"] = round(float(np.median(self.processor_ms)), 4)
+        if self.turns:
+            summary["calls_per_turn"] = list(self.turns)
         return summary
 
 
@@ -83,15 +86,24 @@ class Measured:
     """Which calls were measured, from 0."""
     times_ms: list[float] = field(default_factory=list)
     processor_ms: list[float] = field(default_factory=list)
+    turns: list[int] = field(default_factory=list)
 
     @property
     def samples(self) -> Samples:
         """The times of the measured calls."""
-        return Samples(tuple(self.times_ms), tuple(self.processor_ms))
+        return Samples(tuple(self.times_ms), tuple(self.processor_ms), tuple(self.turns))
 
-    def samples_of(self, values_ms: Sequence[float]) -> Samples:
-        """Return those of values, of which each call gave one, that are of measured calls."""
-        return Samples(tuple(values_ms[number] for number in self.numbers))
+    def samples_of(self, values_ms: Sequence[float]) -> Samples | None:
+        """Return the sums of the values that each measured call gave; None if calls gave differing numbers.
+
+        Args:
+            values_ms: Of all calls, in order, measured or not.
+        """
+        each, rest = divmod(len(values_ms), self.calls)
+        if rest or not each:
+            return None
+        sums = (sum(values_ms[each * number : each * (number + 1)]) for number in self.numbers)
+        return Samples(tuple(sums), turns=tuple(self.turns))
 
     def call(self) -> float:
         """Call once, note how long it took, and return the processor time, milliseconds."""
@@ -107,30 +119,11 @@ class Measured:
         while time.perf_counter() < settled_s:
             self.call()
         end_s = time.perf_counter() + least_s
+        self.turns.append(0)
         for _ in range(most_calls):
             self.numbers.append(self.calls)
             self.processor_ms.append(self.call())
             self.times_ms.append(self.last_ms)
+            self.turns[-1] += 1
             if time.perf_counter() >= end_s:
                 return
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times longer one thing takes than another: the ratio of medians."""
-
-    value: float
-    low: float
-    high: float
-    """The middle 95 % of the ratios of samples drawn anew from the measured ones (bootstrap)."""
-
-
-def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Ratio:
-    """Return the ratio of two medians with its interval; that of few samples is wide, or worthless."""
-    random = np.random.default_rng(0)
-
-    def medians(values: Sequence[float]) -> Any:
-        return np.median(random.choice(np.asarray(values), (_RESAMPLINGS, len(values))), axis=1)
-
-    low, high = np.percentile(medians(numerator) / medians(denominator), (2.5, 97.5))
-    return Ratio(float(np.median(numerator) / np.median(denominator)), float(low), float(high))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from refusion.benchmarks.facts import processors
-from refusion.benchmarks.latency.contenders import Baseline, Contender, Weights
-from refusion.benchmarks.latency.network import noted
+from refusion.benchmarks.latency.contenders import Contender, Weights
 from refusion.benchmarks.latency.probe import Probe, ProbeRequest, probe
-from refusion.benchmarks.latency.skipped import Skipped
+from refusion.benchmarks.latency.skipped import Skipped, noted
 from refusion.models import Model
 
 SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160))
@@ -54,6 +53,7 @@ class ScalingResult:
             "threads": self.threads,
             "peak_mib": round(self.probe.peak_mib, 1),
             "run_mib": round(self.probe.run_mib, 1),
+            "device_mib": self.probe.device_mib,
             "network": self.probe.samples.as_json(),
         }
 
@@ -68,11 +68,11 @@ def measure_scaling(
 ) -> Iterator[ScalingResult]:
     """Yield results size by size, then batches and threads, one contender after the other.
 
-    PyTorch is measured in the official form alone, and the naive export not at all: what they are compared
-    with at one size says enough.
+    PyTorch is measured in the official form alone, and what is made for one size not at all: what they are
+    compared with at one size says enough.
     """
     for contender in contenders:
-        if contender.runner in ("torch", Baseline.naive_onnx.name):
+        if contender.runner == "torch" or (contender.baseline and contender.baseline.is_of_one_size):
             continue
         request = ProbeRequest(
             contender, weights[contender.model], plan.usual, threads=threads, least_s=plan.least_s
@@ -81,7 +81,8 @@ def measure_scaling(
         if contender.baseline is None:
             most = threads or processors()
             varied = [replace(request, batch=batch) for batch in plan.batches if batch > 1]
-            varied += [replace(request, threads=count) for count in _thread_counts(most)]
+            if contender.device == "cpu":
+                varied += [replace(request, threads=count) for count in _thread_counts(most)]
             for one in varied:
                 with noted(skipped, contender.title, one.size):
                     yield _result(one)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from refusion.benchmarks.latency.contenders import Contender
-from refusion.benchmarks.latency.executors import WITHOUT_NETWORK, FrameRunner, opened
-from refusion.benchmarks.latency.network import noted
+from refusion.benchmarks.latency.contenders import Contender, Weights
+from refusion.benchmarks.latency.executors import FrameRunner, opened, title_of
+from refusion.benchmarks.latency.one_at_a_time import SequentialResult, measure_one_at_a_time
 from refusion.benchmarks.latency.samples import Samples
-from refusion.benchmarks.latency.skipped import Skipped
+from refusion.benchmarks.latency.skipped import Skipped, noted
+from refusion.benchmarks.latency.stages import STAGES
+from refusion.models import Model
 from refusion.stream.background_writer import BackgroundWriter
 from refusion.stream.pairs import VideoPairs, fused_pairs
 from refusion.stream.synthetic import SyntheticScene
 from refusion.stream.video_writer import VideoWriter
-from refusion.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ def render_videos(folder: Path, size: tuple[int, int], frames: int) -> tuple[Pat
 
 def measure_streams(
     contenders: Sequence[Contender],
-    task: Task,
-    weights: Path | None,
+    weights: Mapping[Model, Weights],
     videos: tuple[Path, Path],
     name: str,
     *,
@@ -80,18 +80,18 @@ def measure_streams(
     threads: int,
     least_s: float,
     skipped: list[Skipped],
-) -> list[StreamResult]:
-    """Fuse two videos with each contender, and without a network.
+) -> tuple[list[StreamResult], list[SequentialResult]]:
+    """Fuse two videos with each contender, and without a network: overlapped, then one frame at a time.
 
     Args:
         contenders: Those of our backends are measured.
-        task: What is fused.
-        weights: A file instead of the shipped weights.
+        weights: Of their networks.
         videos: Sources a and b.
         name: What tables call them.
         folder: Where the results are written, and removed again.
         threads: CPU threads of the network; 0 takes all cores.
-        least_s: Frames are fused for so long; where the videos are over sooner, several times.
+        least_s: Frames are fused for so long, and half as long one at a time; where the videos are over
+            sooner, several times.
         skipped: Gets what could not run, and why.
 
     Raises:
@@ -99,15 +99,17 @@ def measure_streams(
     """
     with VideoPairs(*videos) as source:
         size = source.size
-    results = []
+    overlapped, sequential = [], []
+    target = folder / "fused.mp4"
     for contender in [None, *(one for one in contenders if one.baseline is None)]:
-        title = WITHOUT_NETWORK if contender is None else contender.title
+        files = None if contender is None else weights[contender.model]
         with (
-            noted(skipped, f"{title}, {name}", size),
-            opened(contender, task, weights, threads) as runner,
+            noted(skipped, f"{title_of(contender)}, {name}", size),
+            opened(contender, files, size=size, threads=threads) as runner,
         ):
-            results.append(_measure(runner, videos, name, size, folder / "fused.mp4", least_s))
-    return results
+            overlapped.append(_measure(runner, videos, name, size, target, least_s))
+            sequential.append(measure_one_at_a_time(runner, videos, name, target=target, least_s=least_s / 2))
+    return overlapped, sequential
 
 
 def _measure(
@@ -119,28 +121,33 @@ def _measure(
     least_s: float,
 ) -> StreamResult:
     with VideoPairs(*videos) as source:
-        runner.fuse(next(iter(source)))
+        runner.fuse([next(iter(source))])
     before = {stage: len(values) for stage, values in runner.clock.calls_ms().items()}
     runs: list[VideoRun] = []
     while not runs or sum(run.seconds for run in runs) < least_s:
         runs.append(_fuse(runner, videos, target, least_s))
     target.unlink()
+    times_ms = runner.clock.calls_ms()
+    # What an executor tells besides, such as waits, is none of the stages.
     stages = {
-        stage: Samples(tuple(values[before.get(stage, 0) :]))
-        for stage, values in runner.clock.calls_ms().items()
+        stage: Samples(tuple(times_ms[stage][before.get(stage, 0) :]))
+        for stage in STAGES
+        if stage in times_ms
     }
     return StreamResult(runner.title, runner.description, name, size, tuple(runs), stages)
 
 
 def _fuse(runner: FrameRunner, videos: tuple[Path, Path], target: Path, most_s: float) -> VideoRun:
-    """Fuse the videos; after so many seconds no more pairs are taken."""
+    """Fuse the videos; after so many seconds no more pairs are taken, but for the first."""
     processor_s, start_s = time.process_time(), time.perf_counter()
     with (
         VideoPairs(*videos, clock=runner.clock) as source,
         VideoWriter(target, rate=source.rate, size=source.size, force=True) as writer,
         BackgroundWriter(writer, clock=runner.clock) as encoder,
     ):
-        pairs = itertools.takewhile(lambda _: time.perf_counter() - start_s < most_s, source)
+        pairs = itertools.takewhile(
+            lambda pair: pair.time_ns == 0 or time.perf_counter() - start_s < most_s, source
+        )
         for pair, frame in fused_pairs(pairs, runner.stream(source.chroma)):
             encoder.write(frame, time_ns=pair.time_ns)
     seconds = time.perf_counter() - start_s

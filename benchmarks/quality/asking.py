@@ -22,27 +22,27 @@ OWN_METHODS = (*Model.__members__, *Baseline.__members__, VISIBLE)
 def named_sets(
     names: Sequence[str], root: Path, limit: int | None
 ) -> tuple[tuple[EvaluationSet, ...], tuple[Skipped, ...]]:
-    """Find data sets below a root folder; without names, all that are there.
+    """Find data sets below a root folder; without names, all whose folders are there.
 
     Returns:
         The sets, and what was left out.
 
     Raises:
         UsageError: There is no data set of a name.
-        InputError: One that was named is not there; or none is.
+        InputError: One that was named is not there, none is, or one is incomplete.
     """
     if names:
-        return tuple(DataSet.parse(name).below(root, limit) for name in names), ()
-    found, skipped = [], []
-    for data in DataSet:
-        try:
-            found.append(data.below(root, limit))
-        except InputError as error:
-            skipped.append(Skipped(data.value.title, str(error)))
-    if not found:
+        return tuple(data.below(root, limit) for data in dict.fromkeys(map(DataSet.parse, names))), ()
+    present = [data for data in DataSet if (root / data.value.folder).is_dir()]
+    if not present:
         known = ", ".join(data.value.folder for data in DataSet)
         raise InputError(f"{root} holds none of the data sets that have names ({known})")
-    return tuple(found), tuple(skipped)
+    skipped = [
+        Skipped(data.value.title, f"there is no folder {data.value.folder} below the root folder")
+        for data in DataSet
+        if data not in present
+    ]
+    return tuple(data.below(root, limit) for data in present), tuple(skipped)
 
 
 def own_method(name: str, *, backend: str = "auto", threads: int = 0) -> Method:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from refusion.benchmarks.quality.methods import Fuse, Kind, Method, Opened
 from refusion.benchmarks.quality.sets import Clip, EvaluationSet, ImagePair, NamedPair
+from refusion.errors import InputError
 from refusion.frames import Frame
 from refusion.metrics import Flicker, PairRecord, compare_flicker, evaluate
 
@@ -86,12 +88,24 @@ def measure(
 
 def _still(item: ImagePair, opened: Opened, show: frozenset[str]) -> _Outcome:
     pair = item.read()
-    return _evaluated(pair, opened.fuse(pair), show)
+    with _naming(pair):
+        fused = opened.fuse(pair)
+    return _evaluated(pair, fused, show)
 
 
 def _evaluated(pair: NamedPair, fused: Frame, show: frozenset[str]) -> _Outcome:
-    record = PairRecord(pair.name, evaluate(fused, pair.a, pair.b))
+    with _naming(pair):
+        record = PairRecord(pair.name, evaluate(fused, pair.a, pair.b))
     return _Outcome(record, Shown(pair, fused) if pair.name in show else None)
+
+
+@contextmanager
+def _naming(pair: NamedPair) -> Iterator[None]:
+    """Say in errors which pair it was: the checks of single pairs cannot know."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"pair {pair.name}: {error}") from error
 
 
 def _moments(

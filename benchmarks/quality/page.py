@@ -128,12 +128,19 @@ def _list(title: str, lines: Sequence[str]) -> str:
 
 def _facts(report: dict[str, Any]) -> str:
     facts = {**report["facts"], **report["settings"]}
+    facts |= {f"data of {one['set']}": one["sha256"] for one in facts.pop("sets")}
     facts |= {
         f"weights of {one['method']}, {one['set']}": one["weights_sha256"]
         for one in report["results"]
         if one["weights_sha256"]
     }
-    return rows_html([Cell(str(name)), Cell(str(value))] for name, value in facts.items())
+    return rows_html([Cell(str(name)), Cell(_fact(value))] for name, value in facts.items())
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_fact(one)}" for name, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _data_uri(kind: str, content: bytes) -> str:

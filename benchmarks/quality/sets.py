@@ -138,6 +138,9 @@ class DataSet(enum.Enum):
             found = sorted(path.parent for path in folder.glob(f"*/{facts.a}"))
             if not found:
                 raise InputError(f"there are no clips {folder}/*/{facts.a}")
+            alone = [path for path in found if not (path / facts.b).is_file()]
+            if alone:
+                raise InputError(f"the clip {alone[0]} has no {facts.b} beside {facts.a}")
             clips = tuple(Clip(path.name, path / facts.a, path / facts.b, limit) for path in found)
             return EvaluationSet(self.name, facts.title, facts.task, clips=clips)
         pairs = image_pairs(folder / facts.a, folder / facts.b)[:limit]

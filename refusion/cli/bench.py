@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -37,12 +37,23 @@ def latency(
     backend: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(
-            metavar="NAME", help="native, native-bf16, onnxruntime or torch, once for each; default: all."
+            metavar="NAME",
+            help="native, native-bf16, onnxruntime, torch or tensorrt, once for each; default: all.",
         ),
+    ] = None,
+    device: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            metavar="cpu|cuda", help="Once for each; default: the CPU, and the GPU where there is one."
+        ),
+    ] = None,
+    precision: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="fp32|fp16|bf16", help="Once for each; default: all that a backend has."),
     ] = None,
     weights: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Weights instead of the shipped ones, of the one --model."),
+        typer.Option(help="Weights, or a TensorRT engine, instead of the shipped ones, of the one --model."),
     ] = None,
     size: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -51,11 +62,17 @@ def latency(
     batch: Annotated[int, typer.Option(min=1, help="Pairs in one run of the network.")] = 1,
     threads: ThreadsOption = 0,
     baselines: Annotated[
-        bool, typer.Option(help="Also run the official network in PyTorch, and its naive ONNX export.")
+        bool,
+        typer.Option(
+            help="Also run the official network in PyTorch, under torch.compile and exported to ONNX."
+        ),
     ] = True,
     end_to_end: Annotated[
         bool,
-        typer.Option("--end-to-end", help="Also fuse two rendered videos into one, 640x480 and 1280x720."),
+        typer.Option(
+            "--end-to-end",
+            help="Also fuse two rendered videos into one, 640x480 and 1280x720, overlapped and one by one.",
+        ),
     ] = False,
     videos: Annotated[
         Optional[tuple[Path, Path]],  # noqa: UP045
@@ -74,8 +91,9 @@ def latency(
 ) -> None:
     """Measure the network alone, a pair to a picture, and (if asked) videos and scaling.
 
-    Everything runs in turns in one process; memory is measured in processes of their own. Run it on a quiet
-    machine: the report states the load.
+    Everything runs in turns in one process; memory is measured in processes of their own, power with each
+    network running alone where something tells it (NVML, tegrastats, RAPL). TensorRT runs the engines that
+    `refusion export` built. Run it on a quiet machine: the report states the load.
     """
     if compare is not None:
         from refusion.benchmarks.latency.comparison import compare as compared
@@ -93,6 +111,8 @@ def latency(
         task=task,
         models=model,
         backends=backend,
+        devices=device,
+        precisions=precision,
         weights=weights,
         sizes=size,
         batch=batch,
@@ -115,6 +135,8 @@ def _request(
     task: str,
     models: list[str] | None,
     backends: list[str] | None,
+    devices: list[str] | None,
+    precisions: list[str] | None,
     weights: Path | None,
     sizes: list[str] | None,
     batch: int,
@@ -125,6 +147,7 @@ def _request(
     with_scaling: bool,
     quick: bool,
 ) -> LatencyRequest:
+    from refusion.benchmarks.latency.precisions import Precision
     from refusion.benchmarks.latency.run import QUICK, Effort, LatencyRequest
     from refusion.errors import InputError, UsageError
     from refusion.models import Model
@@ -140,6 +163,8 @@ def _request(
         task=Task.parse(task),
         models=chosen,
         backends=tuple(backends) if backends else None,
+        devices=tuple(map(_device, devices)) if devices else None,
+        precisions=tuple(map(Precision.parse, precisions)) if precisions else tuple(Precision),
         weights=weights,
         sizes=tuple(map(_size, sizes or ["640x480"])),
         batch=batch,
@@ -150,6 +175,15 @@ def _request(
         with_scaling=with_scaling,
         effort=QUICK if quick else Effort(),
     )
+
+
+def _device(name: str) -> str:
+    from refusion.benchmarks.latency.contenders import DEVICES
+    from refusion.errors import UsageError
+
+    if name not in DEVICES:
+        raise UsageError(f"there is no device '{name}'; choose one of {', '.join(DEVICES)}")
+    return name
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -163,12 +197,15 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _print(report: dict[str, object]) -> None:
+def _print(report: dict[str, Any]) -> None:
     from refusion.benchmarks.latency import tables
 
     parts = ["\n".join(tables.facts_lines(report)), tables.network_table(report), tables.frames_table(report)]
     if "streams" in report:
-        parts.append(tables.streams_table(report))
+        parts += [tables.streams_table(report), tables.one_at_a_time_table(report)]
+    parts += [tables.stages_table(report), "\n".join(tables.sums_lines(report))]
+    if report["sensors"]["found"]:
+        parts.append(tables.power_table(report))
     if report.get("scaling"):
         parts += [tables.scaling_table(report, by=by) for by in ("size", "batch", "threads")]
     parts += [f"left out: {line}" for line in tables.skipped_lines(report)]

@@ -32,6 +32,8 @@ def test_a_report_and_its_comparison(cli: Command) -> None:
     [
         (("--size", "640"), "a size is WIDTHxHEIGHT in pixels, as in 640x480, not '640'"),
         (("--backend", "tpu"), "there is no backend 'tpu'; choose one of native,"),
+        (("--device", "tpu"), "there is no device 'tpu'; choose one of cpu, cuda"),
+        (("--precision", "int8"), "there is no precision 'int8'; choose one of fp32, fp16, bf16"),
         (("--model", "tiny"), "there is no model 'tiny'; choose one of full, lite"),
         (("--weights", "x.onnx"), "--weights are those of one model: name it with --model"),
         (("--weights", "x.onnx", "--model", "full"), "there is no weights file x.onnx"),

@@ -27,7 +27,8 @@ def test_import_needs_numpy_and_opencv_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "fuse", "calibrate", "export", "train", "eval", "demo", "doctor", "bench"]
+    "command",
+    ["", "fuse", "calibrate", "export", "train", "eval", "demo", "doctor", "bench", "bench quality"],
 )
 def test_help_answers_without_heavy_imports(command: str) -> None:
     code = (

@@ -126,6 +126,10 @@ class CudaDevice:
         """Return a new event, for waiting only: without a time it costs less."""
         return self.driver.Event(self.driver.event_flags.DISABLE_TIMING)
 
+    def timing_event(self) -> Any:
+        """Return a new event that keeps the time at which the device came to it."""
+        return self.driver.Event()
+
     def device_buffer(self, size_bytes: int) -> DeviceBuffer:
         """Allocate memory on the device."""
         self._count()

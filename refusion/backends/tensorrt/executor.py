@@ -42,7 +42,7 @@ class TensorRTExecutor:
         self._device = cuda_device()
         self._lock = threading.Lock()
         with self._device.active("preparing the engine"):
-            self._pipeline = Pipeline(self._device, loaded)
+            self._pipeline = Pipeline(self._device, loaded, clock)
         self._engine_text = f"{loaded.library.description}, {self._device.name}, {loaded.path.name}"
         self._close = self._device.closing(self, self._pipeline.close)
 

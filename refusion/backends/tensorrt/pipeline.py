@@ -12,7 +12,7 @@ network's buffers serves both slots. Only what is copied exists twice.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ from refusion.errors import BackendError
 from refusion.executor import FramePairs
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.tasks import Chroma
+from refusion.timing import StageClock
 from refusion.warp import Warp
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ SLOTS = 2
 class Pipeline:
     """What lives on the device. For one thread at a time, with the device's context current."""
 
-    def __init__(self, device: CudaDevice, loaded: LoadedEngine) -> None:
+    def __init__(self, device: CudaDevice, loaded: LoadedEngine, clock: StageClock) -> None:
         self._device = device
         self.network = EngineNetwork(loaded)
         self._uploading, self._computing, self._downloading = (device.stream() for _ in range(3))
         self._handle: int = self._computing.handle
-        self._slots = [Slot(device) for _ in range(SLOTS)]
+        self._slots = [Slot(device, clock) for _ in range(SLOTS)]
         self._turn = 0
         self._graphs = WorkGraphs(self._handle)
         self._ranges = RangeStates(device, self._handle)
@@ -71,10 +72,7 @@ class Pipeline:
         layout = layout_of(form)
         slot = self._taken(pairs, form, layout, warp)
         state = self._ranges.of(follower, form.height, form.width)
-        self._graphs.run(
-            (self._turn, form, state),
-            lambda: self._enqueue(slot, form, layout, state),
-        )
+        self._launch(slot, form, layout, state)
         slot.download(layout, self._downloading, self._computing)
         self._turn = (self._turn + 1) % SLOTS
         return slot.occupy(layout, form.shape.text, owner)
@@ -84,7 +82,8 @@ class Pipeline:
         form = BatchForm.of(pairs, [Chroma.NONE] * len(pairs), RangePolicy.off, warp)
         layout = layout_of(form)
         slot = self._taken(pairs, form, layout, warp)
-        self._enqueue_network(slot, form, layout)
+        self._enqueue_pre(slot, form, layout)
+        self.network.enqueue(self._handle)
         fused = np.empty(form.shape, np.float32)
         self._device.driver.memcpy_dtoh_async(fused, self._planes["fused"].pointer, self._computing)
         self._computing.synchronize()
@@ -128,10 +127,29 @@ class Pipeline:
                 self._planes.pop(name).free()
             self._planes[name] = self._device.device_buffer(size_bytes)
 
-    def _enqueue(self, slot: Slot, form: BatchForm, layout: BatchLayout, state: int) -> None:
+    def _launch(self, slot: Slot, form: BatchForm, layout: BatchLayout, state: int) -> None:
+        stages: dict[str, Callable[[], None]] = {
+            "pre": lambda: self._enqueue_pre(slot, form, layout),
+            "network": lambda: self.network.enqueue(self._handle),
+            "post": lambda: self._enqueue_post(slot, form, layout, state),
+        }
+
+        def enqueue_all() -> None:
+            for enqueue in stages.values():
+                enqueue()
+
+        key = self._turn, form, state
+        if not slot.marks.is_timed:
+            self._graphs.run(key, enqueue_all)
+            return
+        # An event within a graph keeps no time: each stage is a graph of its own.
+        for name, enqueue in stages.items():
+            with slot.marks.enqueued(name, self._computing):
+                self._graphs.run((*key, name), enqueue)
+
+    def _enqueue_post(self, slot: Slot, form: BatchForm, layout: BatchLayout, state: int) -> None:
         from refusion import _C
 
-        self._enqueue_network(slot, form, layout)
         height, width, stream = form.height, form.width, self._handle
         for index, pair in enumerate(form.pairs):
             fused = self._planes["fused"].pointer + index * form.shape.plane_bytes
@@ -151,7 +169,7 @@ class Pipeline:
                 stream=stream,
             )
 
-    def _enqueue_network(self, slot: Slot, form: BatchForm, layout: BatchLayout) -> None:
+    def _enqueue_pre(self, slot: Slot, form: BatchForm, layout: BatchLayout) -> None:
         from refusion import _C
 
         warp = _C.CudaWarp(slot.input, form.warp.box) if form.warp is not None else None
@@ -166,7 +184,6 @@ class Pipeline:
                 stream=self._handle,
                 warp=warp,
             )
-        self.network.enqueue(self._handle)
 
     def _drain(self) -> None:
         for slot in self._slots:

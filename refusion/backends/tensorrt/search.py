@@ -34,6 +34,7 @@ def find_engine(
     height: int,
     width: int,
     trust: bool = False,
+    precision: str | None = None,
 ) -> Path | None:
     """Return the plan that fits best, or None.
 
@@ -48,6 +49,7 @@ def find_engine(
         gpu: The GPU that will run it.
         batch, height, width: The shape that it must take.
         trust: Whether foreign engines fit too. Those without a record never do: nothing is known of them.
+        precision: fp16 or fp32; None: either fits.
     """
     candidates = []
     for plan, record in _records(engine_folders() if folders is None else folders):
@@ -57,6 +59,7 @@ def find_engine(
             and identity.checkpoint_sha256 in checkpoint_sha256s
             and (identity.platform, identity.compute_capability) == (this_platform(), gpu.sm)
             and identity.profile.contains(batch, height, width)
+            and precision in (None, identity.precision)
             and (trust or _is_own(record))
         ):
             candidates.append(

@@ -10,9 +10,11 @@ import numpy as np
 
 from refusion.backends.tensorrt.device import CudaDevice, DeviceBuffer, HostBuffer
 from refusion.backends.tensorrt.layout import BatchLayout
+from refusion.backends.tensorrt.stage_marks import StageMarks
 from refusion.errors import BackendError
 from refusion.executor import FramePairs
 from refusion.frames import Frame
+from refusion.timing import StageClock
 from refusion.warp import Warp
 
 
@@ -22,8 +24,9 @@ class Slot:
     On integrated GPUs host and device share their memory: the host's is mapped, and nothing is copied.
     """
 
-    def __init__(self, device: CudaDevice) -> None:
+    def __init__(self, device: CudaDevice, clock: StageClock) -> None:
         self._device = device
+        self.marks = StageMarks(device, clock)
         self.uploaded, self.computed, self.done = (device.event() for _ in range(3))
         self._host: list[HostBuffer] = []
         self._on_device: list[DeviceBuffer] = []
@@ -70,20 +73,23 @@ class Slot:
 
     def fill(self, pairs: FramePairs, layout: BatchLayout, warp: Warp | None) -> None:
         """Copy the sources, and the nodes of a warp that is new, into the host's memory."""
-        if self._is_new(warp):
-            nodes = warp.nodes.reshape(-1).view(np.uint8)
-            self._host[0].array[: nodes.size] = nodes
-        for (a, b), place_a, place_b in zip(pairs, layout.a, layout.b, strict=True):
-            for frame, place in ((a, place_a), (b, place_b)):
-                block = self._host[0].array[place.offset : place.offset + place.size_bytes]
-                block.reshape(place.shape)[...] = frame
+        self.marks.begin()
+        with self.marks.on_host("upload"):
+            if self._is_new(warp):
+                nodes = warp.nodes.reshape(-1).view(np.uint8)
+                self._host[0].array[: nodes.size] = nodes
+            for (a, b), place_a, place_b in zip(pairs, layout.a, layout.b, strict=True):
+                for frame, place in ((a, place_a), (b, place_b)):
+                    block = self._host[0].array[place.offset : place.offset + place.size_bytes]
+                    block.reshape(place.shape)[...] = frame
 
     def upload(self, layout: BatchLayout, warp: Warp | None, copying: Any, computing: Any) -> None:
         """Enqueue the copy to the device, and have the computing stream wait for it."""
         if self._on_device:
             first = 0 if self._is_new(warp) else layout.frames_offset
             sources = self._host[0].array[first : layout.input_bytes]
-            self._device.driver.memcpy_htod_async(self.input + first, sources, copying)
+            with self.marks.enqueued("upload", copying):
+                self._device.driver.memcpy_htod_async(self.input + first, sources, copying)
             self.uploaded.record(copying)
             computing.wait_for_event(self.uploaded)
         if warp is not None:
@@ -98,7 +104,8 @@ class Slot:
             self.computed.record(computing)
             copying.wait_for_event(self.computed)
             fused = self._host[1].array[: layout.output_bytes]
-            self._device.driver.memcpy_dtoh_async(fused, self.output, copying)
+            with self.marks.enqueued("download", copying):
+                self._device.driver.memcpy_dtoh_async(fused, self.output, copying)
             self.done.record(copying)
         else:
             self.done.record(computing)
@@ -130,14 +137,21 @@ class Slot:
     def frames(self, layout: BatchLayout) -> list[Frame]:
         """Return copies of the fused frames; the batch must be done."""
         block = self._host[1].array
-        return [
-            block[place.offset : place.offset + place.size_bytes].reshape(place.shape).copy()
-            for place in layout.out
-        ]
+        with self.marks.on_host("download"):
+            return [
+                block[place.offset : place.offset + place.size_bytes].reshape(place.shape).copy()
+                for place in layout.out
+            ]
+
+    def note_times(self) -> None:
+        """Give the clock the times of the stages of the batch, which must be done."""
+        with self._device.active("timing the stages"):
+            self.marks.collect()
 
     def close(self) -> None:
         """Free everything. Events go with the last reference to them, and must go in their context."""
         self._free()
+        self.marks.close()
         del self.uploaded, self.computed, self.done
 
     def _free(self) -> None:
@@ -168,6 +182,7 @@ class PendingFrames:
             try:
                 self._slot.wait(f"fusing {self._text}")
                 self._frames = self._slot.frames(self._layout)
+                self._slot.note_times()
             except BackendError as error:
                 self._error = error
             self._slot = None

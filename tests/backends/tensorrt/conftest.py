@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import hashlib
 import importlib.util
 import os
 import random
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -22,9 +24,12 @@ from refusion import _C
 from refusion.backends.onnxruntime import OnnxRuntimeBackend
 from refusion.backends.tensorrt.device import CudaDevice, cuda_device
 from refusion.backends.tensorrt.executor import TensorRTExecutor
-from refusion.backends.tensorrt.library import available_flavours
+from refusion.backends.tensorrt.identity import EngineIdentity, EngineRecord, this_platform
+from refusion.backends.tensorrt.library import Flavour, available_flavours
 from refusion.backends.tensorrt.loading import LoadedEngine
 from refusion.backends.tensorrt.shapes import ShapeProfile
+from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_of, sidecar_text
+from refusion.backends.tensorrt.signing import sign
 from refusion.executor import CpuExecutor, Executor
 from refusion.export.engine import EngineRequest, build_engine
 from refusion.tasks import Task
@@ -133,6 +138,8 @@ def real_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plan
 
 
+SHAPE = (32, 48)
+Shelve = Callable[..., Path]
 SCHEDULES = {
     "lazy": {},
     "random": {"schedule": random.Random(0)},
@@ -176,3 +183,68 @@ def executor(rig: Rig) -> Iterator[TensorRTExecutor]:
         assert rig.gpu.page_locked == []
         assert rig.gpu.complaints == []
         assert rig.gpu.stack == []
+
+
+def checkpoint(task: Task = Task.ivif) -> str:
+    return str(shipped_weights(task).manifest["files"]["safetensors"]["sha256"])
+
+
+@pytest.fixture
+def shelve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpu: FakeGpu, network: OnnxRuntimeBackend
+) -> Shelve:
+    """Put an engine into ./engines; what it becomes when loaded runs on the fake GPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("REFUSION_ENGINES", raising=False)
+    (tmp_path / "engines").mkdir()
+
+    def shelve(
+        name: str = "one",
+        *,
+        profile: ShapeProfile | None = None,
+        is_signed: bool = True,
+        folder: Path = Path("engines"),
+        **changes: object,
+    ) -> Path:
+        identity = EngineIdentity(
+            task="ivif",
+            model="full",
+            precision="fp16",
+            checkpoint_sha256=checkpoint(),
+            onnx_sha256="0" * 64,
+            flavour=Flavour.tensorrt_rtx,
+            tensorrt_version=version("tensorrt-rtx"),
+            platform=this_platform(),
+            gpu_name="",
+            compute_capability="sm89",
+            profile=profile or ShapeProfile.fixed(1, *SHAPE),
+            workspace_mib=None,
+            optimization_level=None,
+            is_tf32_allowed=False,
+        )
+        record = EngineRecord(
+            identity=dataclasses.replace(identity, **changes),  # type: ignore[arg-type]
+            plan_sha256=hashlib.sha256(b"plan").hexdigest(),
+            plan_bytes=4,
+            onnx_file="model.onnx",
+            accuracy={},
+            verification={},
+            refusion_version="0",
+            built_at="2026-01-01T00:00:00+00:00",
+            build_seconds=1.0,
+        )
+        plan = folder / f"{name}.plan"
+        plan.write_bytes(b"plan")
+        sidecar_of(plan).write_text(sidecar_text(sign(record) if is_signed else record))
+        return plan
+
+    def load(plan: Path, **_: object) -> LoadedEngine:
+        record = read_sidecar(plan)
+        assert record is not None
+        engine = FakeEngine(gpu, network, record.identity.profile)
+        return dataclasses.replace(loaded_engine(engine), path=plan)
+
+    for loader in ("opening", "loading"):
+        monkeypatch.setattr(f"refusion.backends.tensorrt.{loader}.load_engine", load)
+    return shelve

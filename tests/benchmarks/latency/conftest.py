@@ -15,6 +15,7 @@ from refusion.models import Model
 
 SHORT = Effort(
     Turns(2, least_s=0.0, most_calls=1),
+    hand_s=0.01,
     stream_s=0.1,
     scaling=ScalingPlan(((32, 24), (192, 160)), (192, 160), (1, 2), least_s=0.0),
 )

@@ -1,4 +1,4 @@
-"""Calls in turns, their percentiles, and ratios with intervals."""
+"""Calls in turns, and their percentiles."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import itertools
 import time
 from functools import partial
 
-import numpy as np
-import pytest
-
-from refusion.benchmarks.latency.samples import Samples, Turns, ratio
+from refusion.benchmarks.latency.samples import Samples, Turns
 
 
 def test_calls_take_turns_after_a_warm_up() -> None:
@@ -28,7 +25,15 @@ def test_calls_take_turns_after_a_warm_up() -> None:
     numbers = measured["b"].numbers
     assert (len(numbers), numbers[-1]) == (6, measured["b"].calls - 1)
     assert numbers[0] >= 2
-    assert measured["b"].samples_of(list(range(99))).times_ms == tuple(numbers)
+    values = list(range(measured["b"].calls))
+    of_calls, of_halves = (measured["b"].samples_of(sorted(values * times)) for times in (1, 2))
+    assert of_calls is not None
+    assert of_calls.times_ms == tuple(numbers)
+    assert of_halves is not None
+    assert of_halves.times_ms == tuple(2 * number for number in numbers)
+    assert measured["b"].samples_of(values[1:]) is None
+    assert measured["b"].samples_of([]) is None
+    assert measured["b"].samples.turns == of_calls.turns == (3, 3)
 
 
 def test_a_turn_ends_when_its_time_is_over() -> None:
@@ -47,12 +52,3 @@ def test_percentiles_are_measured_values() -> None:
     found = Samples(tuple(float(value) for value in range(1, 201)), (4.0, 2.0)).as_json()
     assert (found["p50_ms"], found["p95_ms"], found["p99_ms"], found["max_ms"]) == (100.5, 190, 198, 200)
     assert (found["calls"], found["processor_p50_ms"]) == (200, 3.0)
-
-
-@pytest.mark.parametrize(("factor", "told_apart"), [(1.0, False), (1.5, True)])
-def test_an_interval_holds_the_true_ratio(factor: float, told_apart: bool) -> None:
-    random = np.random.default_rng(3)
-    found = ratio(factor * random.gamma(50, size=60), random.gamma(50, size=60))
-    assert found.low < factor < found.high
-    assert found.low < found.value < found.high
-    assert (found.low > 1) is told_apart

@@ -32,7 +32,13 @@ def test_all_that_are_there(root: Path) -> None:
         ("PET-MRI", Task.mif, 2, 0),
     ]
     assert [one.what for one in skipped] == ["RoadScene", "CT-MRI", "SPECT-MRI", "MFIFB", "MEFB"]
-    assert skipped[0].reason == f"there is no folder {root}/ivif/test_roadscene/ir"
+    assert skipped[0].reason == "there is no folder ivif/test_roadscene below the root folder"
+
+
+def test_a_set_that_is_there_must_be_whole(root: Path) -> None:
+    (root / "video/dusk/vis.mp4").unlink()
+    with pytest.raises(InputError, match="the clip .*video/dusk has no vis.mp4 beside ir.mp4"):
+        named_sets((), root, None)
 
 
 def test_a_limit(root: Path) -> None:
