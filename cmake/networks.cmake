@@ -6,9 +6,8 @@ endif()
 include(cmake/kernels.cmake)
 target_sources(refusion_ops PRIVATE
   csrc/cpu/instruction_set.cpp
+  csrc/cpu/lite/guided.cpp
   csrc/cpu/lite/network.cpp
-  csrc/cpu/lite/passes.cpp
-  csrc/cpu/lite/weights.cpp
   csrc/cpu/network/block_pass.cpp
   csrc/cpu/network/end_passes.cpp
   csrc/cpu/network/feature_map.cpp

@@ -44,34 +44,16 @@ class SplitProjection(nn.Module):
         return tuple(part(x) for part in self.parts)
 
 
-class SummedLinear(nn.Module):
-    """A linear layer as products and a sum: TensorRT-RTX has no FP32 matrix products for Turing (SM75).
-
-    For layers so small that it does not matter how they run.
-    """
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform x, (N, C), into (N, C_out)."""
-        return (x[:, None] * self.weight).sum(dim=-1) + self.bias
-
-
 def runtime_form(module: FusionNetwork, *, half_products: bool = False) -> nn.Module:
-    """Return a copy of the module with every split projection computed in parts, linear layers as sums.
+    """Return a copy of the module with every split projection computed in parts.
 
     Args:
-        module: The network; lite has nothing to split.
+        module: The network, full or lite.
         half_products: Whether its attention multiplies in FP16 only (see half_product_attention).
     """
     module = copy.deepcopy(module).eval()
     with torch.no_grad():
         for layer in module.modules():
-            for name, child in layer.named_children():
-                if isinstance(child, nn.Linear):
-                    setattr(layer, name, SummedLinear(child))
             for name, parts in SPLIT_PROJECTIONS.get(type(layer), {}).items():
                 setattr(layer, name, SplitProjection(getattr(layer, name), parts))
             if isinstance(layer, (ChannelAttention, CrossAttentionFusion)):

@@ -64,7 +64,7 @@ class OnnxRequest:
     shape: Shape | None = None
     """(batch, height, width) to fix; None leaves all three dynamic."""
     half_products: bool = False
-    """Multiply queries and keys in FP16, for TensorRT-RTX on Turing; full and FP16 only."""
+    """Multiply queries and keys in FP16, for TensorRT-RTX on Turing; FP16 only."""
 
     @cached_property
     def model(self) -> Model:

@@ -10,6 +10,8 @@ import torch
 
 from refusion.errors import OutputError, WeightsError
 from refusion.models.checkpoints import load_network, model_of
+from refusion.models.fusion import FusionModule
+from refusion.models.lite import LiteModule
 from refusion.training.steps import Steps
 
 
@@ -79,6 +81,17 @@ def start_from(path: Path, steps: Steps) -> None:
         steps.modules.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["modules"])
     except Exception as error:  # as in read_state
         raise WeightsError(f"{path} cannot be started from: {first_line(error)}") from None
+
+
+def start_from_teacher(teacher: FusionModule, steps: Steps) -> None:
+    """Give the lite network within its guided step what the teacher knows, for a new run.
+
+    Args:
+        teacher: The full network.
+        steps: Of a lite network's run.
+    """
+    assert isinstance(steps.fusion, LiteModule)
+    steps.fusion.fusion.load_state_dict(teacher.state_dict())
 
 
 def first_line(error: Exception) -> str:

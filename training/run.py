@@ -19,7 +19,7 @@ from refusion.models import Model
 from refusion.tasks import Task
 from refusion.training.batches import resident
 from refusion.training.cache import default_cache_folder
-from refusion.training.checkpoint import start_from, write_state
+from refusion.training.checkpoint import start_from, start_from_teacher, write_state
 from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
 from refusion.training.configurations import load_configuration, named_file, task_file
 from refusion.training.data import PairSet, PairSource, load_pairs
@@ -94,10 +94,10 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
         varied = with_variation(
             placed, photometric=configuration.photometric, zoom_out=configuration.zoom_out
         )
-        taught = _lessons(varied, plan, request, processes) if configuration.model == "lite" else varied
+        lessons = _lessons(varied, plan, request, processes) if configuration.model == "lite" else None
         trainer = Trainer(
             configuration,
-            taught,
+            lessons or varied,
             request.run,
             workers=configuration.workers if placed is source else 0,
             validation=validation,
@@ -118,6 +118,8 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
             if not before:
                 if request.start_from is not None:
                     start_from(request.start_from, trainer.steps)
+                elif lessons:
+                    start_from_teacher(lessons.fusion, trainer.steps)
                 trainer.save()
             yield from trainer.train()
 

@@ -1,10 +1,11 @@
 """Turns a training run into shipped weights: safetensors, ONNX and a manifest that says where they come from.
 
-python -m refusion.training.shipping RUN --task ivif --summary TEXT [--notes TEXT ...]
+python -m refusion.training.shipping [RUN] --task ivif --summary TEXT [--notes TEXT ...]
     [--data TEXT] [--before RUN ...] [--state FILE] [--metrics SET/METHOD=EVAL.json ...]
 
-EVAL.json is what `refusion eval --json` writes. Where a set has our weights (METHOD "ours") and another
-method, they are also compared pair by pair. METHODs of a lite run are "lite" and "full".
+Without RUN it is the lite network with the shipped full weights as they are. EVAL.json is what `refusion eval
+--json` writes. Where a set has our weights (METHOD "ours") and another method, they are also compared pair by
+pair. METHODs of the lite network are "lite" and "full".
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import torch
 
 from refusion.errors import InputError
 from refusion.export.onnx_model import OnnxRequest, export_onnx
-from refusion.models.checkpoints import load_network, model_of, save_network
+from refusion.models.checkpoints import FusionNetwork, load_fusion, load_network, model_of, save_network
 from refusion.models.fusion import FusionModule
+from refusion.models.lite import LiteModule
+from refusion.models.proposal import LossProposal
 from refusion.tasks import Task
 from refusion.training.loop import STATE
 from refusion.training.teacher import Teacher, save_proposal
-from refusion.weights import FOLDER, sha256
+from refusion.weights import FOLDER, sha256, shipped_weights
 
 OURS = "ours"
 GOALS = ("SCD", "VIF", "Qabf", "SSIM")
@@ -65,12 +68,48 @@ def ship(
     state = state or run / STATE
     record = _read(run, state, data)
     network = load_network(state)
+    proposal = Teacher.read(state).proposal if isinstance(network, FusionModule) else None
+    training = {**record, "before": [_read(first, first / STATE, data) for first in before]}
+    _write(network, task, training, summary, notes, evaluations, folder, proposal)
+
+
+def ship_full_as_lite(
+    task: Task,
+    *,
+    summary: str,
+    notes: Sequence[str] = (),
+    evaluations: Mapping[str, Any],
+    folder: Path = FOLDER,
+) -> None:
+    """Write the lite network of a task with the shipped full weights as they are; arguments as in `ship`.
+
+    Raises:
+        WeightsError: There are no full weights.
+        ExportError: The ONNX model does not equal the checkpoint.
+    """
+    full = shipped_weights(task)
+    entries = full.manifest["files"]
+    network = LiteModule.of(load_fusion(full.safetensors))
+    training = {**full.manifest["training"], "teacher": [entries["safetensors"], entries["proposal"]]}
+    _write(network, task, training, summary, notes, evaluations, folder)
+
+
+def _write(
+    network: FusionNetwork,
+    task: Task,
+    training: Mapping[str, Any],
+    summary: str,
+    notes: Sequence[str],
+    evaluations: Mapping[str, Any],
+    folder: Path,
+    proposal: LossProposal | None = None,
+) -> None:
     model = model_of(network).value
     name = f"{task.name}{model.suffix}"
     files = {kind: folder / f"{name}.{kind}" for kind in ("safetensors", "onnx")}
     save_network(network, files["safetensors"], task=task.name)
     export_onnx(OnnxRequest(files["safetensors"], task), files["onnx"], force=True)
-    if isinstance(network, FusionModule) and (proposal := Teacher.read(state).proposal) is not None:
+    if proposal is not None:
         files["proposal"] = folder / f"{name}-proposal.safetensors"
         save_proposal(proposal, files["proposal"], task=task.name)
     manifest = {
@@ -79,7 +118,7 @@ def ship(
         "summary": summary,
         "notes": list(notes),
         "files": {kind: {"name": path.name, "sha256": sha256(path)} for kind, path in files.items()},
-        "training": {**record, "before": [_read(first, first / STATE, data) for first in before]},
+        "training": training,
         "metrics": {name: evaluation["mean"] for name, evaluation in evaluations.items()},
         "wins": compare_pairs(evaluations),
     }
@@ -132,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", type=Path, nargs="?", help="folder of the run; none: lite with full weights")
     parser.add_argument("--task", default="ivif")
     parser.add_argument("--before", type=Path, nargs="*", default=[], help="runs that this one started from")
     parser.add_argument("--state", type=Path, help="checkpoint to ship instead of the run's last")
@@ -145,16 +184,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for item in options.metrics:
         name, _, path = item.partition("=")
         evaluations[name] = json.loads(Path(path).read_text())
-    ship(
-        options.run,
-        Task.parse(options.task),
-        summary=options.summary,
-        notes=options.notes,
-        evaluations=evaluations,
-        data=options.data,
-        before=options.before,
-        state=options.state,
-    )
+    task = Task.parse(options.task)
+    described: dict[str, Any] = {
+        "summary": options.summary,
+        "notes": options.notes,
+        "evaluations": evaluations,
+    }
+    if options.run is None:
+        ship_full_as_lite(task, **described)
+    else:
+        ship(
+            options.run,
+            task,
+            data=options.data,
+            before=options.before,
+            state=options.state,
+            **described,
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from refusion.weights_file import stated_model
 
 MODULE = "refusion._C"
 _NETWORKS = {Model.full: "FusionNetwork", Model.lite: "LiteNetwork"}
-_BYTES_PER_PIXEL = {Model.full: 128, Model.lite: 2}
+_BYTES_PER_PIXEL = {Model.full: 128, Model.lite: 13}
 BFLOAT16 = "avx512_bf16"
 """The instruction set whose products are of bfloat16: full model only, never chosen unasked."""
 _NAMES = {

@@ -89,7 +89,7 @@ class Export:
             form=OnnxForm[form],
             shape=profile.optimum if profile.is_fixed and not is_dynamic else None,
         )
-        if request.model is Model.full and self.precision == "fp16" and self._is_for_turing(library):
+        if self.precision == "fp16" and self._is_for_turing(library):
             request = replace(request, half_products=True)
         make_folder(self.folder)
         path = self.folder / request.file_name()

@@ -135,7 +135,7 @@ def load_network(path: Path) -> FusionNetwork:
     """
     state = _read(path)
     # The names tell them apart in every kind of file; a run's state has no metadata.
-    is_lite = any(name.startswith("grid.") for name in state)
+    is_lite = any(name.startswith("fusion.") for name in state)
     return _loaded(path, state, Model.lite if is_lite else Model.full)
 
 

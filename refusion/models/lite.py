@@ -1,9 +1,8 @@
-"""The lite fusion network: a small network at low resolution says how each pixel is fused at full resolution.
+"""The lite network: the fusion module on small pictures, and a guided step back to full resolution.
 
-It follows the idea of bilateral learning (Gharbi et al., "Deep bilateral learning for real-time image
-enhancement", SIGGRAPH 2017): coefficients are predicted on a coarse grid, and applied to features of the
-full-resolution picture. What a pixel becomes is linear in its features, which are not linear in the sources,
-so that an edge inside a cell of the grid stays sharp.
+The guided step is a guided filter (He et al., "Guided Image Filtering", TPAMI 2013) with two guides: in each
+window of the small pictures the fused luma is fitted by `c + x a + y b` (ridge regression), and the
+coefficients, averaged over the windows of a pixel and enlarged, are applied to the sources as they are.
 """
 
 from __future__ import annotations
@@ -13,72 +12,35 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from refusion.models.blocks import widened
+from refusion.models.fusion import FusionModule
 
-STRIDE_PX = 16
-"""Side of a cell of the grid."""
-FEATURES = 12
-"""Learned features of a pixel; with 1, source a and source b it has three more."""
-STEM_CHANNELS, MIDDLE_CHANNELS, GRID_CHANNELS = 16, 32, 48
-GRID_BLOCKS = 2
-CONTEXT_CHANNELS = STEM_CHANNELS + GRID_CHANNELS
-MIN_MEAN = 1e-3
-"""Added to the means of maps before their logarithm."""
+STRIDE_PX = 4
+"""Pixels of a source, along each axis, that one pixel of the small pictures stands for."""
+RADIUS = 5
+"""Windows of the guided step have 2 * RADIUS + 1 small pixels a side."""
+RIDGE = 1e-4
+"""What the variance of a source in a window is compared with: a source that varies less counts half."""
+DETAIL = 0.13
+"""Gain of what a small blur takes away: the fit weighs detail too low, as small pictures have less of it.
 
-
-class GridNetwork(nn.Module):
-    """Predicts the coefficients of all cells: convolutions at 1/4, 1/8 and 1/16 of the resolution.
-
-    The whole picture counts, too: the full network prefers the source that has more contrast in all of it.
-    Its attention sees ratios, so here the means of maps enter as logarithms, whose differences are ratios:
-    without them, weights trained on one camera kept half the contrast of another's pictures.
-    """
-
-    def __init__(self, coefficients: int) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(2, STEM_CHANNELS, 4, stride=4)
-        self.middle = nn.Conv2d(STEM_CHANNELS, MIDDLE_CHANNELS, 3, stride=2, padding=1)
-        self.bottom = nn.Conv2d(MIDDLE_CHANNELS, GRID_CHANNELS, 3, stride=2, padding=1)
-        self.blocks = nn.ModuleList(
-            nn.Conv2d(GRID_CHANNELS, GRID_CHANNELS, 3, padding=1) for _ in range(GRID_BLOCKS)
-        )
-        effect = nn.Linear(CONTEXT_CHANNELS, 2 * GRID_CHANNELS)
-        self.context = nn.Sequential(nn.Linear(CONTEXT_CHANNELS, CONTEXT_CHANNELS), nn.ReLU(), effect)
-        # Training starts as if all pictures were alike.
-        nn.init.zeros_(effect.weight)
-        nn.init.zeros_(effect.bias)
-        self.output = nn.Conv2d(GRID_CHANNELS, coefficients, 1)
-
-    def forward(self, sources: Tensor) -> Tensor:
-        """Return the grid, (N, coefficients, H / 16, W / 16), of (N, 2, H, W), sides multiples of 16."""
-        stem = F.relu(self.stem(sources.to(self.stem.weight.dtype)))
-        x = F.relu(self.bottom(F.relu(self.middle(stem))))
-        shift, gain = self._of_picture(stem, x)
-        first, *others = self.blocks
-        x = x + F.relu(first(x) + shift)
-        for block in others:
-            x = x + F.relu(block(x))
-        return self.output(x * gain)
-
-    def _of_picture(self, stem: Tensor, bottom: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the whole picture adds to the first block, and multiplies the last map by."""
-        means = torch.cat([widened(x).mean((2, 3)) for x in (stem, bottom)], dim=1)
-        context = self.context((means + MIN_MEAN).log()).to(bottom.dtype)[:, :, None, None]
-        shift, gain = context.split(GRID_CHANNELS, dim=1)
-        return shift, 1 + gain
+Not learned: losses of single pixels would have it smaller, and fused pictures with less detail.
+"""
+MID_GRAY = 0.5
 
 
 class LiteModule(nn.Module):
-    """The lite fusion network: 71,971 parameters, about 550 multiplications a pixel (full: 60,000)."""
+    """The fusion module at 1/16 of the pixels, and the guided step: about 1/15 of its arithmetic."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = nn.Conv2d(2, FEATURES, 3)
-        self.grid = GridNetwork(3 + FEATURES)
-        average = torch.zeros(3 + FEATURES)
-        average[1:3] = 0.5
-        # Training starts near the average of the sources.
-        nn.init.normal_(self.grid.output.weight, std=0.02)
-        self.grid.output.bias = nn.Parameter(average)
+        self.fusion = FusionModule()
+
+    @classmethod
+    def of(cls, fusion: FusionModule) -> LiteModule:
+        """Return the lite network with the full one's weights, which it copies."""
+        module = cls()
+        module.fusion.load_state_dict(fusion.state_dict())
+        return module.eval()
 
     def forward(self, sources: Tensor) -> Tensor:
         """Fuse two luma images.
@@ -94,21 +56,58 @@ class LiteModule(nn.Module):
     def unclamped(self, sources: Tensor) -> Tensor:
         """Return what `forward` clamps: training needs the gradients of pixels that are out of range."""
         height, width = sources.shape[2:]
-        # Whole cells to the end: cropping one channel is cheaper than cropping every coefficient.
-        whole = _padded(sources)
+        small = F.avg_pool2d(_padded(sources), STRIDE_PX)
         coefficients = F.interpolate(
-            self.grid(whole), scale_factor=STRIDE_PX, mode="bilinear", align_corners=False
-        )
-        around = F.pad(whole, (1, 1, 1, 1), mode="replicate")
-        learned = F.relu(self.features(around.to(self.features.weight.dtype)))
-        # As in the full network, float32 goes in and comes out of a half-precision copy.
-        features = torch.cat((torch.ones_like(whole[:, :1]), whole, widened(learned)), dim=1)
-        fused = (widened(coefficients) * features).sum(dim=1, keepdim=True)
-        return fused[:, :, :height, :width]
+            guided_coefficients(small, self.fusion(small)),
+            scale_factor=STRIDE_PX,
+            mode="bilinear",
+            align_corners=False,
+        )[:, :, :height, :width]
+        fused = coefficients[:, :1] + (coefficients[:, 1:] * sources).sum(dim=1, keepdim=True)
+        return fused + DETAIL * (fused - _blurred(fused))
+
+
+def guided_coefficients(sources: Tensor, fused: Tensor) -> Tensor:
+    """Fit fused by the sources in the windows around each pixel.
+
+    Args:
+        sources: (N, 2, h, w).
+        fused: (N, 1, h, w).
+
+    Returns:
+        (N, 3, h, w): what does not depend on the sources, and the factor of each source.
+    """
+    # Around mid gray: variances are differences of means of squares, which are the more exact the smaller.
+    a, b = (widened(sources) - MID_GRAY).split(1, dim=1)
+    fused = widened(fused) - MID_GRAY
+    means = _window_means(torch.cat((a, b, fused, a * a, a * b, b * b, a * fused, b * fused), dim=1))
+    a_mean, b_mean, fused_mean, aa, ab, bb, af, bf = means.split(1, dim=1)
+    aa = aa - a_mean * a_mean + RIDGE
+    bb = bb - b_mean * b_mean + RIDGE
+    ab = ab - a_mean * b_mean
+    af = af - a_mean * fused_mean + RIDGE / 2
+    bf = bf - b_mean * fused_mean + RIDGE / 2
+    determinant = aa * bb - ab * ab
+    of_a = (af * bb - bf * ab) / determinant
+    of_b = (bf * aa - af * ab) / determinant
+    rest = fused_mean - of_a * a_mean - of_b * b_mean + MID_GRAY * (1 - of_a - of_b)
+    return _window_means(torch.cat((rest, of_a, of_b), dim=1))
+
+
+def _window_means(x: Tensor) -> Tensor:
+    """Return the mean over the part of each pixel's window that is inside the picture."""
+    side = 2 * RADIUS + 1
+    return F.avg_pool2d(x, side, stride=1, padding=RADIUS, count_include_pad=False)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """Return x, (N, 1, H, W), weighted 1 2 1 along each axis, edges repeated."""
+    kernel = x.new_tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel[None, None])
 
 
 def _padded(sources: Tensor) -> Tensor:
-    """Return sources with their last row and column repeated up to whole cells."""
+    """Return sources with their last row and column repeated up to whole small pixels."""
     height, width = sources.shape[2:]
     # Not `-size % STRIDE_PX`: TensorRT's remainder may be negative, and then it refuses dynamic sizes.
     below, right = ((size + STRIDE_PX - 1) // STRIDE_PX * STRIDE_PX - size for size in (height, width))

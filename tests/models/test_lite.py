@@ -10,8 +10,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from refusion import WeightsError  # noqa: E402
+from refusion.models import lite  # noqa: E402
 from refusion.models.checkpoints import load_fusion, load_network, save_network  # noqa: E402
-from refusion.models.lite import STRIDE_PX, LiteModule  # noqa: E402
+from refusion.models.lite import DETAIL, RADIUS, STRIDE_PX, LiteModule, guided_coefficients  # noqa: E402
 from refusion.weights_file import stated  # noqa: E402
 
 SIZES = [(1, 1), (1, 40), (33, 2), (16, 16), (37, 53)]
@@ -19,12 +20,8 @@ SIZES = [(1, 1), (1, 40), (33, 2), (16, 16), (37, 53)]
 
 @pytest.fixture(scope="module")
 def module() -> LiteModule:
-    """A network whose coefficients vary from cell to cell."""
     torch.manual_seed(0)
-    module = LiteModule().eval()
-    torch.nn.init.normal_(module.grid.output.weight, std=0.2)
-    torch.nn.init.normal_(module.grid.context[-1].weight, std=0.05)
-    return module
+    return LiteModule().eval()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -35,36 +32,72 @@ def test_any_size_is_fused(module: LiteModule, size: tuple[int, int]) -> None:
     assert ((fused >= 0) & (fused <= 1)).all()
 
 
-def test_training_starts_at_the_average_of_the_sources() -> None:
-    torch.manual_seed(0)
-    sources = torch.rand(1, 2, 64, 64)
-    error = LiteModule()(sources) - sources.mean(dim=1, keepdim=True)
-    assert error.abs().max() < 0.2
+@pytest.mark.parametrize("factors", [(1.0, 0.0), (0.0, 1.0), (0.6, 0.3), (-0.5, 1.2)])
+def test_the_fit_finds_what_is_linear_in_the_sources(factors: tuple[float, float]) -> None:
+    random = torch.Generator().manual_seed(0)
+    sources = torch.rand(1, 2, 40, 50, generator=random)
+    fused = 0.1 + sum(factor * source for factor, source in zip(factors, sources.split(1, 1), strict=True))
+    coefficients = guided_coefficients(sources, fused)
+    # The ridge pulls a little towards 1/2 each.
+    expected = torch.tensor([0.1, *factors])[None, :, None, None].expand_as(coefficients)
+    torch.testing.assert_close(coefficients, expected, atol=3e-3, rtol=0)
 
 
-def test_coefficients_lie_at_the_centres_of_their_cells(module: LiteModule) -> None:
-    sources = torch.rand(1, 2, 3 * STRIDE_PX, 2 * STRIDE_PX)
-    grid = module.grid(sources)
-    assert grid.shape == (1, module.grid.output.out_channels, 3, 2)
-    # Between four centres each of the cells counts 1/4 but for half a pixel; corners hold their cell's own.
-    row = column = STRIDE_PX - 1
-    weight = (STRIDE_PX / 2 - 0.5) / STRIDE_PX
-    weights = torch.tensor([1 - weight, weight])
-    mixed = torch.einsum("kij,i,j->k", grid[0, :, :2, :2], weights, weights)
-    for (y, x), coefficients in {(row, column): mixed, (0, 0): grid[0, :, 0, 0]}.items():
-        around = torch.nn.functional.pad(sources, (1, 1, 1, 1), mode="replicate")[..., y : y + 3, x : x + 3]
-        learned = module.features(around).relu().flatten()
-        features = torch.cat((torch.ones(1), sources[0, :, y, x], learned))
-        torch.testing.assert_close(module.unclamped(sources)[0, 0, y, x], coefficients @ features)
+def test_where_the_sources_are_flat_they_count_half_each() -> None:
+    sources = torch.full((1, 2, 30, 30), 0.2)
+    sources[:, 1] = 0.6
+    coefficients = guided_coefficients(sources, torch.full((1, 1, 30, 30), 0.9))
+    expected = torch.tensor([0.9 - 0.5 * 0.2 - 0.5 * 0.6, 0.5, 0.5])[None, :, None, None].expand(1, 3, 30, 30)
+    # Rounding of variances, 1e-7, against the ridge.
+    torch.testing.assert_close(coefficients, expected, atol=2e-3, rtol=0)
 
 
-def test_the_whole_picture_counts(module: LiteModule) -> None:
-    sources = torch.rand(1, 2, 40 * STRIDE_PX, STRIDE_PX)
-    darker = sources.clone()
-    darker[:, 0, 20 * STRIDE_PX :] *= 0.2
-    # Far beyond what the convolutions see.
-    change = (module.unclamped(darker) - module.unclamped(sources))[..., :STRIDE_PX, :].abs()
-    assert change.max() > 1e-3
+def test_coefficients_are_of_the_windows_around_their_pixel() -> None:
+    """Fused is a on the left, b on the right: two radii off, for fit and mean, one source is all."""
+    random = torch.Generator().manual_seed(1)
+    sources = torch.rand(1, 2, 20, 80, generator=random)
+    fused = torch.cat((sources[:, :1, :, :40], sources[:, 1:, :, 40:]), dim=3)
+    of_a, of_b = guided_coefficients(sources, fused)[0, 1:, 10]
+    assert (of_a[: 40 - 2 * RADIUS] > 0.99).all()
+    assert (of_b[40 + 2 * RADIUS :] > 0.99).all()
+    assert 0.3 < of_a[40] < 0.7
+
+
+def test_the_guided_step_keeps_edges_of_full_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the small pictures become, what is fused is linear in the sources nearby."""
+    monkeypatch.setattr(lite, "DETAIL", 0.0)
+    module = LiteModule().eval()
+    sources = torch.zeros(1, 2, 64, 64)
+    sources[..., 30:] = 1.0
+    sources[:, 1] *= 0.5
+    with torch.no_grad():
+        fused = module.unclamped(sources)[0, 0]
+    steps = fused.diff(dim=1).abs().mean(0)
+    assert int(steps.argmax()) == 29
+    assert steps.max() > 20 * steps[[27, 28, 30, 31]].max()
+
+
+def test_detail_is_what_the_blur_takes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = LiteModule().eval()
+    sources = torch.rand(1, 2, 24, 36)
+    with torch.no_grad():
+        sharpened = module.unclamped(sources)
+        monkeypatch.setattr(lite, "DETAIL", 0.0)
+        plain = module.unclamped(sources)
+    around = torch.nn.functional.pad(plain, (1, 1, 1, 1), mode="replicate")
+    line = torch.tensor([0.25, 0.5, 0.25])
+    blurred = torch.nn.functional.conv2d(around, torch.outer(line, line)[None, None])
+    torch.testing.assert_close(sharpened, plain + DETAIL * (plain - blurred))
+
+
+def test_small_pixels_are_means_of_whole_ones(module: LiteModule) -> None:
+    """A picture that repeats each small pixel is fused as the small picture is, but for the enlarging."""
+    small = torch.rand(1, 2, 12, 20)
+    seen: list[torch.Tensor] = []
+    handle = module.fusion.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    module(small.repeat_interleave(STRIDE_PX, 2).repeat_interleave(STRIDE_PX, 3)[..., :-1, :-2])
+    handle.remove()
+    torch.testing.assert_close(seen[0], small)
 
 
 def test_a_pair_is_fused_alone_as_in_a_batch(module: LiteModule) -> None:
@@ -73,11 +106,17 @@ def test_a_pair_is_fused_alone_as_in_a_batch(module: LiteModule) -> None:
     torch.testing.assert_close(module(sources), apart)
 
 
-def test_pixels_out_of_range_keep_their_gradients_in_training(module: LiteModule) -> None:
-    sources = torch.ones(1, 2, 16, 16)
-    raw = module.unclamped(4 * sources)
-    assert (raw.detach().abs() > 1).any()
-    torch.testing.assert_close(raw.clamp(0, 1), module(4 * sources))
+def test_pixels_out_of_range_keep_their_gradients_in_training() -> None:
+    class Twice(torch.nn.Module):
+        def forward(self, sources: torch.Tensor) -> torch.Tensor:
+            return 2 * sources[:, :1]
+
+    module = LiteModule().eval()
+    module.fusion = Twice()
+    sources = torch.rand(1, 2, 16, 16)
+    raw = module.unclamped(sources)
+    assert (raw.detach() > 1).any()
+    torch.testing.assert_close(raw.clamp(0, 1), module(sources))
 
 
 def test_exports_to_onnx_at_any_size_and_batch(module: LiteModule) -> None:

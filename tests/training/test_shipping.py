@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
+from refusion import Fuser, Task
+from refusion.export import verification
+from refusion.models import Model
 from refusion.training.model_card import COLUMNS, section
-from refusion.training.shipping import compare_pairs
+from refusion.training.shipping import compare_pairs, ship_full_as_lite
+from refusion.weights import sha256, shipped_weights
 
 SETTINGS = {"meta_steps": 1, "fusion_steps": 2, "patch_px": 64, "batch": 2, "seed": 0}
 
@@ -93,3 +102,26 @@ def test_the_card_compares_the_lite_network_with_the_full_one() -> None:
     )
     assert "distance to the teacher's pictures times 100; loss learned with the terms structure 3;" in text
     assert "\n- \n" not in text
+
+
+def test_the_full_weights_are_shipped_as_lite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    monkeypatch.setattr(verification, "LARGE_SHAPES", ())
+    metrics = {"TNO/lite": evaluation(0.5), "TNO/full": evaluation(0.6)}
+    ship_full_as_lite(Task.meif, summary="A test.", notes=["A limit."], evaluations=metrics, folder=tmp_path)
+    manifest = json.loads((tmp_path / "meif-lite.json").read_text())
+    full = shipped_weights(Task.meif).manifest
+    assert manifest["architecture"] == Model.lite.value.architecture
+    assert manifest["training"].pop("teacher")[0] == full["files"]["safetensors"]
+    assert manifest["training"] == full["training"]
+    assert manifest["metrics"] == {name: one["mean"] for name, one in metrics.items()}
+    files = {kind: tmp_path / entry["name"] for kind, entry in manifest["files"].items()}
+    assert {kind: sha256(path) for kind, path in files.items()} == {
+        kind: entry["sha256"] for kind, entry in manifest["files"].items()
+    }
+    a, b = np.random.default_rng(0).integers(0, 256, (2, 40, 60), np.uint8)
+    lumas = []
+    for path, backend in ((files["onnx"], "onnxruntime"), (files["safetensors"], "torch")):
+        with Fuser(Task.meif, weights=path, backend=backend, device="cpu") as fuser:
+            lumas.append(fuser.luma(a, b))
+    np.testing.assert_allclose(lumas[0], lumas[1], atol=1e-5, rtol=0)

@@ -1,243 +1,207 @@
-// Compiled once per instruction set: see cmake/kernels.cmake.
+// Compiled once per instruction set: see cmake/kernels.cmake. Plain loops, which the compilers turn into
+// vectors.
 #include "kernels.hpp"
 
-#include "../simd.hpp"
+#if defined(__clang__)
+#define REFUSION_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define REFUSION_INDEPENDENT _Pragma("GCC ivdep")
+#endif
 
-namespace refusion::REFUSION_ISA {
+namespace refusion::lite::REFUSION_ISA {
 namespace {
 
-using lite::CoefficientRow;
-using lite::ConvolvedRow;
-using lite::GuidedRow;
-using lite::kCell;
-using lite::kFeatureGroup;
-using lite::kFeatureRun;
-using lite::SummedRow;
+constexpr float kRidge = 1e-4f;
+constexpr float kMidGray = 0.5f;
+constexpr float kDetail = 0.13f;
 
-// Sums of a block of `Pixels` times `Vectors` of channels are kept in registers: of what is left, the weights
-// take `Vectors`, the input value one.
-template <int Vectors, int Pixels>
-REFUSION_INLINE void convolve_block(const ConvolvedRow& row, std::ptrdiff_t pixel, std::ptrdiff_t channel) {
-    static_assert(Vectors * (Pixels + 1) + 1 <= kRegisters, "the sums would be spilled");
-    Vector sums[Pixels][Vectors];
-    REFUSION_UNROLL
-    for (int p = 0; p < Pixels; ++p) {
-        REFUSION_UNROLL
-        for (int v = 0; v < Vectors; ++v) {
-            sums[p][v] = load(row.bias + channel + v * kLanes);
-        }
+inline std::ptrdiff_t smaller(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
+inline std::ptrdiff_t larger(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
+
+void pool(const float* const* rows, std::ptrdiff_t width, float* line, float* out) {
+    constexpr float share = 1.0f / (kStride * kStride);
+    const std::ptrdiff_t pixels = (width + kStride - 1) / kStride;
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < width; ++x) {
+        line[x] = (rows[0][x] + rows[1][x]) + (rows[2][x] + rows[3][x]);
     }
-    const float* weights = row.weights + channel;
-    const std::ptrdiff_t step = row.step;
-    for (int segment = 0; segment < row.segment_count; ++segment) {
-        const float* input = row.segments[segment] + pixel * step;
-        for (std::ptrdiff_t place = 0; place < row.length; ++place, ++input, weights += row.channels) {
-            Vector weight[Vectors];
-            REFUSION_UNROLL
-            for (int v = 0; v < Vectors; ++v) {
-                weight[v] = load(weights + v * kLanes);
-            }
-            REFUSION_UNROLL
-            for (int p = 0; p < Pixels; ++p) {
-                const Vector value = splat(input[p * step]);
-                REFUSION_UNROLL
-                for (int v = 0; v < Vectors; ++v) {
-                    sums[p][v] += value * weight[v];
-                }
-            }
-        }
+    for (std::ptrdiff_t x = width; x < pixels * kStride; ++x) {
+        line[x] = line[width - 1];
     }
-    REFUSION_UNROLL
-    for (int p = 0; p < Pixels; ++p) {
-        const std::ptrdiff_t place = (pixel + p) * row.channels + channel;
-        REFUSION_UNROLL
-        for (int v = 0; v < Vectors; ++v) {
-            Vector value = sums[p][v];
-            if (row.relu) {
-                value = maximum(value, Vector{});
-            }
-            if (row.residual != nullptr) {
-                value += load(row.residual + place + v * kLanes);
-            }
-            store(row.out + place + v * kLanes, value);
-        }
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        const float* four = line + kStride * x;
+        out[x] = ((four[0] + four[1]) + (four[2] + four[3])) * share;
     }
 }
 
-template <int Vectors>
-void convolve_channels(const ConvolvedRow& row, std::ptrdiff_t channel) {
-    constexpr int kPixels = (kRegisters - 1) / Vectors - 1 < 16 ? (kRegisters - 1) / Vectors - 1 : 16;
-    std::ptrdiff_t pixel = 0;
-    for (; pixel + kPixels <= row.pixels; pixel += kPixels) {
-        convolve_block<Vectors, kPixels>(row, pixel, channel);
-    }
-    if constexpr (kPixels > 4) {
-        for (; pixel + 4 <= row.pixels; pixel += 4) {
-            convolve_block<Vectors, 4>(row, pixel, channel);
+// Sums over the windows' columns of a line that has kRadius zeros at either end.
+void sum_columns(const float* line, std::ptrdiff_t pixels, float* out) {
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        float sum = line[x];
+        for (std::ptrdiff_t i = 1; i <= 2 * kRadius; ++i) {
+            sum += line[x + i];
         }
-    }
-    for (; pixel < row.pixels; ++pixel) {
-        convolve_block<Vectors, 1>(row, pixel, channel);
+        out[x] = sum;
     }
 }
 
-void convolve(const ConvolvedRow& row) {
-    std::ptrdiff_t channel = 0;
-    if constexpr (kRegisters >= 32) {
-        for (; channel + 3 * kLanes <= row.channels; channel += 3 * kLanes) {
-            convolve_channels<3>(row, channel);
-        }
-    }
-    for (; channel + 2 * kLanes <= row.channels; channel += 2 * kLanes) {
-        convolve_channels<2>(row, channel);
-    }
-    for (; channel < row.channels; channel += kLanes) {
-        convolve_channels<1>(row, channel);
+void clear_ends(float* line, std::ptrdiff_t pixels) {
+    for (std::ptrdiff_t i = 0; i < kRadius; ++i) {
+        line[i] = line[kRadius + pixels + i] = 0.0f;
     }
 }
 
-void sum(const SummedRow& row) {
-    constexpr int kPartial = 4;
-    for (std::ptrdiff_t channel = 0; channel < row.channels; channel += kLanes) {
-        Vector sums[kPartial] = {};
-        const float* pixel = row.pixels + channel;
-        std::ptrdiff_t left = row.count;
-        for (; left >= kPartial; left -= kPartial, pixel += kPartial * row.channels) {
-            REFUSION_UNROLL
-            for (int i = 0; i < kPartial; ++i) {
-                sums[i] += load(pixel + i * row.channels);
-            }
-        }
-        for (; left > 0; --left, pixel += row.channels) {
-            sums[0] += load(pixel);
-        }
-        store(row.sums + channel, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+// Sums over the windows' columns of what `value` gives for each pixel.
+template <class Value>
+void sum_values(Value value, std::ptrdiff_t pixels, float* line, float* out) {
+    float* inside = line + kRadius;
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        inside[x] = value(x);
+    }
+    sum_columns(line, pixels, out);
+}
+
+void sum_moments(const float* const* planes, std::ptrdiff_t pixels, float* line, float* const* out) {
+    // Around mid gray: variances are differences of means of squares, which are the more exact the smaller.
+    const auto a = [p = planes[0]](std::ptrdiff_t x) { return p[x] - kMidGray; };
+    const auto b = [p = planes[1]](std::ptrdiff_t x) { return p[x] - kMidGray; };
+    const auto fused = [p = planes[2]](std::ptrdiff_t x) { return p[x] - kMidGray; };
+    const auto product = [](auto first, auto second) {
+        return [=](std::ptrdiff_t x) { return first(x) * second(x); };
+    };
+    clear_ends(line, pixels);
+    sum_values(a, pixels, line, out[0]);
+    sum_values(b, pixels, line, out[1]);
+    sum_values(fused, pixels, line, out[2]);
+    sum_values(product(a, a), pixels, line, out[3]);
+    sum_values(product(a, b), pixels, line, out[4]);
+    sum_values(product(b, b), pixels, line, out[5]);
+    sum_values(product(a, fused), pixels, line, out[6]);
+    sum_values(product(b, fused), pixels, line, out[7]);
+}
+
+// 1 / (pixels of the window around each column that are in the picture), for windows of `rows` rows.
+void inverse_counts(std::ptrdiff_t pixels, int rows, float* out) {
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        const std::ptrdiff_t columns = smaller(x + kRadius, pixels - 1) - larger(x - kRadius, 0) + 1;
+        out[x] = 1.0f / static_cast<float>(columns * rows);
     }
 }
 
-void interpolate(const CoefficientRow& row) {
-    const std::ptrdiff_t count = row.coefficients;
-    const Vector share = splat(row.share);
-    for (std::ptrdiff_t first = 0; first < count; first += kLanes) {
-        Vector left{};
-        for (std::ptrdiff_t cell = 0; cell <= row.cells; ++cell) {
-            // Beyond the outermost centres coefficients are constant.
-            const std::ptrdiff_t place = (cell < row.cells ? cell : cell - 1) * count + first;
-            const Vector above = load(row.above + place);
-            const Vector right = above + share * (load(row.below + place) - above);
-            if (cell == 0) {
-                left = right;
-            }
-            store(row.base + cell * count + first, left);
-            store(row.slope + cell * count + first, right - left);
-            left = right;
+void add_rows(const float* const* const* rows, int count, int plane, std::ptrdiff_t pixels,
+              const float* factors, float* out) {
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        out[x] = rows[0][plane][x];
+    }
+    for (int i = 1; i < count; ++i) {
+        const float* row = rows[i][plane];
+        REFUSION_INDEPENDENT
+        for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+            out[x] += row[x];
         }
+    }
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        out[x] *= factors[x];
     }
 }
 
-template <int Vectors>
-REFUSION_INLINE void compute_feature_block(const GuidedRow& row, std::ptrdiff_t x, float* out) {
-    const float* weights = row.weights;
-    for (std::ptrdiff_t first = 0; first < row.features; first += kFeatureGroup) {
-        Vector sums[kFeatureGroup][Vectors];
-        REFUSION_UNROLL
-        for (int f = 0; f < kFeatureGroup; ++f) {
-            REFUSION_UNROLL
-            for (int v = 0; v < Vectors; ++v) {
-                sums[f][v] = splat(row.bias[first + f]);
-            }
-        }
-        for (int source = 0; source < 2; ++source) {
-            for (int dy = 0; dy < 3; ++dy) {
-                const float* line = row.lines[source][dy] + x - 1;
-                for (int dx = 0; dx < 3; ++dx, ++line, weights += kFeatureGroup) {
-                    Vector values[Vectors];
-                    REFUSION_UNROLL
-                    for (int v = 0; v < Vectors; ++v) {
-                        values[v] = load(line + v * kLanes);
-                    }
-                    REFUSION_UNROLL
-                    for (int f = 0; f < kFeatureGroup; ++f) {
-                        const Vector weight = splat(weights[f]);
-                        REFUSION_UNROLL
-                        for (int v = 0; v < Vectors; ++v) {
-                            sums[f][v] += values[v] * weight;
-                        }
-                    }
-                }
-            }
-        }
-        REFUSION_UNROLL
-        for (int f = 0; f < kFeatureGroup; ++f) {
-            REFUSION_UNROLL
-            for (int v = 0; v < Vectors; ++v) {
-                store(out + (first + f) * kFeatureRun + v * kLanes, maximum(sums[f][v], Vector{}));
-            }
-        }
+void fit(const float* const* const* rows, int count, std::ptrdiff_t pixels, float* line,
+         float* const* scratch, float* const* out) {
+    inverse_counts(pixels, count, line);
+    for (int moment = 0; moment < kMoments; ++moment) {
+        add_rows(rows, count, moment, pixels, line, scratch[moment]);
+    }
+    float *const a = scratch[0], *const b = scratch[1], *const fused = scratch[2];
+    const float *const raw_aa = scratch[3], *const raw_ab = scratch[4], *const raw_bb = scratch[5],
+                       *const raw_af = scratch[6], *const raw_bf = scratch[7];
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        const float aa = raw_aa[x] - a[x] * a[x] + kRidge;
+        const float bb = raw_bb[x] - b[x] * b[x] + kRidge;
+        const float ab = raw_ab[x] - a[x] * b[x];
+        const float af = raw_af[x] - a[x] * fused[x] + kRidge / 2;
+        const float bf = raw_bf[x] - b[x] * fused[x] + kRidge / 2;
+        const float inverse = 1.0f / (aa * bb - ab * ab);
+        const float of_a = (af * bb - bf * ab) * inverse;
+        const float of_b = (bf * aa - af * ab) * inverse;
+        fused[x] += kMidGray * (1.0f - of_a - of_b) - of_a * a[x] - of_b * b[x];
+        a[x] = of_a;
+        b[x] = of_b;
+    }
+    clear_ends(line, pixels);
+    float* const fits[kCoefficients] = {fused, a, b};
+    for (int i = 0; i < kCoefficients; ++i) {
+        sum_values([fit = fits[i]](std::ptrdiff_t x) { return fit[x]; }, pixels, line, out[i]);
     }
 }
 
-// Writes relu(a 3x3 convolution of both sources) for a run of pixels from x on.
-void compute_features(const GuidedRow& row, std::ptrdiff_t x, std::ptrdiff_t pixels) {
-    // As many vectors of sums as fit into the registers beside one of input and one of weights each.
-    constexpr int kVectors = kRegisters >= 32 ? 4 : 2;
-    std::ptrdiff_t at = 0;
-    for (; at + kVectors * kLanes <= pixels; at += kVectors * kLanes) {
-        compute_feature_block<kVectors>(row, x + at, row.scratch + at);
-    }
-    for (; at < pixels; at += kLanes) {
-        compute_feature_block<1>(row, x + at, row.scratch + at);
+void average(const float* const* const* rows, int count, std::ptrdiff_t pixels, float* const* out) {
+    // The last plane holds the counts until its own turn.
+    float* const factors = out[kCoefficients];
+    inverse_counts(pixels, count, factors);
+    for (int plane = 0; plane < kCoefficients; ++plane) {
+        add_rows(rows, count, plane, pixels, factors, out[plane]);
     }
 }
 
-// Writes a vector of pixels, of which those outside of the row are left out.
-REFUSION_INLINE void store_inside(const GuidedRow& row, std::ptrdiff_t x, Vector value) {
-    if (x >= 0 && x + kLanes <= row.width) {
-        store(row.out + x, value);
-        return;
+// One plane, between the centres of small pixels, which lie at 1.5 + 4 i.
+void enlarge(const float* above, const float* below, float share, std::ptrdiff_t pixels, float* line,
+             float* out) {
+    float* const middle = line + 1;
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        middle[x] = above[x] + share * (below[x] - above[x]);
     }
-    for (int lane = 0; lane < kLanes; ++lane) {
-        if (x + lane >= 0 && x + lane < row.width) {
-            row.out[x + lane] = value[lane];
-        }
+    line[0] = middle[0];
+    middle[pixels] = middle[pixels - 1];
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < pixels; ++x) {
+        const float left = middle[x - 1], at = middle[x], right = middle[x + 1];
+        out[kStride * x] = at + 0.375f * (left - at);
+        out[kStride * x + 1] = at + 0.125f * (left - at);
+        out[kStride * x + 2] = at + 0.125f * (right - at);
+        out[kStride * x + 3] = at + 0.375f * (right - at);
     }
 }
 
-void guide(const GuidedRow& row) {
-    Vector shares[kCell / kLanes];
-    REFUSION_UNROLL
-    for (int i = 0; i < kCell; ++i) {
-        shares[i / kLanes][i % kLanes] = (static_cast<float>(i) + 0.5f) / kCell;
+void apply(const float* const* above, const float* const* below, float share, std::ptrdiff_t pixels,
+           const float* a, const float* b, std::ptrdiff_t width, float* line, float* out) {
+    float* const rest = line + pixels + 2;
+    float* const of_a = rest + pixels * kStride;
+    float* const of_b = of_a + pixels * kStride;
+    enlarge(above[0], below[0], share, pixels, line, rest);
+    enlarge(above[1], below[1], share, pixels, line, of_a);
+    enlarge(above[2], below[2], share, pixels, line, of_b);
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < width; ++x) {
+        out[x] = rest[x] + of_a[x] * a[x] + of_b[x] * b[x];
     }
-    const float *base = row.base, *slope = row.slope;
-    for (std::ptrdiff_t x = -kCell / 2; x < row.width; x += kFeatureRun) {
-        // From the centre of a cell to that of another one: beyond the row's end, pixels count for nothing.
-        const std::ptrdiff_t left = (row.width - x + kCell - 1) / kCell * kCell;
-        const std::ptrdiff_t pixels = left < kFeatureRun ? left : kFeatureRun;
-        compute_features(row, x, pixels);
-        for (std::ptrdiff_t at = 0; at < pixels; at += kCell) {
-            for (int v = 0; v < kCell / kLanes; ++v) {
-                const std::ptrdiff_t place = at + v * kLanes;
-                const Vector a = load(row.lines[0][1] + x + place);
-                const Vector b = load(row.lines[1][1] + x + place);
-                Vector start = splat(base[0]) + splat(base[1]) * a + splat(base[2]) * b;
-                Vector change = splat(slope[0]) + splat(slope[1]) * a + splat(slope[2]) * b;
-                for (std::ptrdiff_t f = 0; f < row.features; ++f) {
-                    const Vector feature = load(row.scratch + f * kFeatureRun + place);
-                    start += splat(base[3 + f]) * feature;
-                    change += splat(slope[3 + f]) * feature;
-                }
-                const Vector fused = start + shares[v] * change;
-                store_inside(row, x + place, minimum(maximum(fused, Vector{}), splat(1.0f)));
-            }
-            base += row.coefficients;
-            slope += row.coefficients;
-        }
+}
+
+void sharpen(const float* const* rows, std::ptrdiff_t width, float* line, float* out) {
+    float* const middle = line + 1;
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < width; ++x) {
+        middle[x] = (rows[0][x] + rows[2][x]) + 2.0f * rows[1][x];
+    }
+    line[0] = middle[0];
+    middle[width] = middle[width - 1];
+    REFUSION_INDEPENDENT
+    for (std::ptrdiff_t x = 0; x < width; ++x) {
+        const float blurred = ((middle[x - 1] + middle[x + 1]) + 2.0f * middle[x]) * (1.0f / 16.0f);
+        const float value = rows[1][x] + kDetail * (rows[1][x] - blurred);
+        const float above_zero = value > 0.0f ? value : 0.0f;
+        out[x] = above_zero < 1.0f ? above_zero : 1.0f;
     }
 }
 
 }  // namespace
 
-extern const lite::Kernels kLiteKernels = {&convolve, &sum, &interpolate, &guide};
+const Kernels kLiteKernels = {&pool, &sum_moments, &fit, &average, &apply, &sharpen};
 
-}  // namespace refusion::REFUSION_ISA
+}  // namespace refusion::lite::REFUSION_ISA

@@ -4,86 +4,45 @@
 
 #include "../instruction_set.hpp"
 
-// The inner loops of the lite network, compiled once per instruction set. Maps have their channels innermost.
+// The inner loops of the guided step (refusion/models/lite.py), compiled once per instruction set. All work
+// on one row of planes.
 namespace refusion::lite {
 
-// Side of a cell of the grid, pixels.
-inline constexpr std::ptrdiff_t kCell = 16;
-// Features are computed so many at a time: their number is made up to a multiple with features that are zero.
-inline constexpr std::ptrdiff_t kFeatureGroup = 4;
-// Pixels whose features are computed, and kept, at a time: a multiple of kCell.
-inline constexpr std::ptrdiff_t kFeatureRun = 128;
-// What a padded line has at either end of its pixels: runs begin half a cell before the first one, end with a
-// whole cell, and see a neighbour on either side.
-inline constexpr std::ptrdiff_t kLinePadding = 2 * kCell;
-
-// One row of a convolution's output. What an output pixel sees of the input is some segments of consecutive
-// values: for a 3x3 convolution the three rows, each of 3 pixels with all their channels.
-struct ConvolvedRow {
-    const float* const* segments;  // those of the first output pixel
-    int segment_count;
-    std::ptrdiff_t length;    // of a segment
-    std::ptrdiff_t step;      // from an output pixel's segments to the next one's
-    const float* weights;     // [segment][place in the segment][channel]
-    const float* bias;        // [channel]
-    std::ptrdiff_t channels;  // of the output, a multiple of 16
-    std::ptrdiff_t pixels;
-    bool relu;
-    const float* residual;  // added at last, laid out as out; may be null
-    float* out;             // [pixel][channel]
-};
-
-// One row of a map, whose pixels are summed up.
-struct SummedRow {
-    const float* pixels;
-    std::ptrdiff_t count;
-    std::ptrdiff_t channels;  // a multiple of 16
-    float* sums;              // [channel]
-};
-
-// The coefficients of one row of pixels, between the centres of neighbouring cells: there they are linear.
-struct CoefficientRow {
-    const float* above;  // a row of the grid, [cell][coefficient]
-    const float* below;  // the next one
-    float share;         // of below
-    std::ptrdiff_t cells;
-    std::ptrdiff_t coefficients;  // a multiple of 16
-    float* base;   // [gap][coefficient], at the centre of the cell left of the gap; cells + 1 gaps
-    float* slope;  // likewise: from there to the centre of the next cell
-};
-
-// One row of the guided step: each pixel is the sum of its features, each times its coefficient. The features
-// are 1, both sources, and relu(a 3x3 convolution of both).
-struct GuidedRow {
-    const float* lines[2][3];  // of both sources, the rows above, at and below; padded by kLinePadding
-    const float* weights;      // [group][source][row][column][feature of the group]
-    const float* bias;         // [feature]
-    std::ptrdiff_t features;   // a multiple of kFeatureGroup
-    const float* base;         // of the CoefficientRow
-    const float* slope;
-    std::ptrdiff_t coefficients;
-    float* scratch;  // features * kFeatureRun values
-    float* out;
-    std::ptrdiff_t width;
-};
+inline constexpr std::ptrdiff_t kStride = 4;  // pixels of a source in one small pixel, along each axis
+inline constexpr std::ptrdiff_t kRadius = 5;  // of windows, small pixels
+inline constexpr int kMoments = 8;            // a, b, fused, aa, ab, bb, a fused, b fused
+inline constexpr int kCoefficients = 3;       // what depends on no source, the factor of a, that of b
 
 struct Kernels {
-    void (*convolve)(const ConvolvedRow&);
-    void (*sum)(const SummedRow&);
-    void (*interpolate)(const CoefficientRow&);
-    void (*guide)(const GuidedRow&);
+    // Means of kStride x kStride pixels; the last pixel of a row stands in for those beyond the end. `line`
+    // takes kStride * ceil(width / kStride) values.
+    void (*pool)(const float* const* rows, std::ptrdiff_t width, float* line, float* out);
+    // Moments around mid gray of small pixels (planes: a, b, fused), each summed over the windows' columns.
+    // `line` takes pixels + 2 * kRadius values.
+    void (*sum_moments)(const float* const* planes, std::ptrdiff_t pixels, float* line, float* const* out);
+    // The fit of each window from the sums of `count` rows of moments, again summed over the windows'
+    // columns.
+    void (*fit)(const float* const* const* rows, int count, std::ptrdiff_t pixels, float* line,
+                float* const* scratch, float* const* out);
+    // Means of `count` rows of fits: the coefficients of small pixels.
+    void (*average)(const float* const* const* rows, int count, std::ptrdiff_t pixels, float* const* out);
+    // Coefficients between two rows of them, `share` of the lower one, enlarged along the row and applied.
+    void (*apply)(const float* const* above, const float* const* below, float share, std::ptrdiff_t pixels,
+                  const float* a, const float* b, std::ptrdiff_t width, float* line, float* out);
+    // A row with its detail raised, clamped to [0, 1]: rows above, at and below.
+    void (*sharpen)(const float* const* rows, std::ptrdiff_t width, float* line, float* out);
 };
+
+namespace avx512 {
+extern const Kernels kLiteKernels;
+}
+namespace avx2 {
+extern const Kernels kLiteKernels;
+}
+namespace baseline {
+extern const Kernels kLiteKernels;
+}
 
 const Kernels& kernels(InstructionSet instruction_set);
 
 }  // namespace refusion::lite
-
-namespace refusion::avx512 {
-extern const lite::Kernels kLiteKernels;
-}
-namespace refusion::avx2 {
-extern const lite::Kernels kLiteKernels;
-}
-namespace refusion::baseline {
-extern const lite::Kernels kLiteKernels;
-}

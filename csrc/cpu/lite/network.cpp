@@ -1,43 +1,13 @@
 #include <algorithm>
-#include <atomic>
-#include <functional>
-#include <memory>
+#include <stdexcept>
 
-#include "kernels.hpp"
-#include "passes.hpp"
+#include "../spare.hpp"
+#include "guided.hpp"
+#include "refusion/fusion_network.hpp"
 #include "refusion/lite_network.hpp"
 #include "refusion/thread_pool.hpp"
-#include "weights.hpp"
-#include "workspace.hpp"
 
 namespace refusion {
-namespace {
-
-// Bands that each thread has of a pass: small ones are shared evenly though other work takes turns with ours,
-// large ones make fewer rows twice at their borders.
-constexpr std::ptrdiff_t kBandsPerThread = 4;
-
-// Calls body(slot, begin, end) for bands that together cover the rows; a slot is used by one thread at a
-// time.
-void for_bands(std::vector<lite::Slot>& slots, std::ptrdiff_t rows,
-               const std::function<void(lite::Slot&, std::ptrdiff_t, std::ptrdiff_t)>& body) {
-    const auto count = static_cast<std::ptrdiff_t>(slots.size());
-    const std::ptrdiff_t bands = count * kBandsPerThread;
-    const std::ptrdiff_t band = (rows + bands - 1) / bands;
-    std::atomic<std::ptrdiff_t> next{0};
-    parallel_for(count, 1, [&](std::ptrdiff_t slot, std::ptrdiff_t) {
-        for (;;) {
-            const std::ptrdiff_t begin = next.fetch_add(band, std::memory_order_relaxed);
-            if (begin >= rows) {
-                return;
-            }
-            body(slots[static_cast<std::size_t>(slot)], begin, std::min(begin + band, rows));
-        }
-    });
-}
-
-}  // namespace
-
 namespace lite {
 
 const Kernels& kernels(InstructionSet instruction_set) {
@@ -54,75 +24,68 @@ const Kernels& kernels(InstructionSet instruction_set) {
     return baseline::kLiteKernels;
 }
 
+namespace {
+
+// The tensors of the network within, by its own names.
+Tensors of_fusion(const Tensors& tensors) {
+    static const std::string prefix = "fusion.";
+    Tensors own;
+    for (const auto& [name, tensor] : tensors) {
+        if (name.compare(0, prefix.size(), prefix) != 0) {
+            throw std::invalid_argument("the tensor " + name + " is not of this network");
+        }
+        own[name.substr(prefix.size())] = tensor;
+    }
+    return own;
+}
+
+}  // namespace
 }  // namespace lite
 
 class LiteNetwork::Implementation {
   public:
-    Implementation(const Tensors& tensors, InstructionSet instruction_set, int threads)
-        : instruction_set_(instruction_set),
-          weights_(lite::packed(tensors)),
-          network_{weights_, lite::kernels(instruction_set)},
+    Implementation(const Tensors& tensors, const std::string& instruction_set, int threads)
+        : network_(lite::of_fusion(tensors), instruction_set, threads),
+          kernels_(lite::kernels(instruction_set_named(instruction_set))),
           threads_(threads) {}
 
-    ~Implementation() { delete spare_.load(); }
-
-    Implementation(const Implementation&) = delete;
-    Implementation& operator=(const Implementation&) = delete;
-
-    InstructionSet instruction_set() const { return instruction_set_; }
-
-    void run(const float* sources, std::ptrdiff_t count, std::ptrdiff_t height, std::ptrdiff_t width,
-             float* fused) {
+    void run(const lite::Sources& sources, float* fused) {
         const int threads = threads_ > 0 ? std::min(threads_, thread_count()) : thread_count();
-        std::unique_ptr<lite::Workspace> space(spare_.exchange(nullptr));
-        if (!space || !space->fits(height, width, threads)) {
-            space = std::make_unique<lite::Workspace>(weights_, height, width, threads);
+        const auto make = [&] { return std::make_unique<lite::Workspace>(sources.height, sources.width); };
+        std::unique_ptr<lite::Workspace> space = spare_.take(make);
+        if (!space->is_for(sources.height, sources.width)) {
+            space = make();
         }
-        for (std::ptrdiff_t i = 0; i < count; ++i) {
-            fuse({sources + 2 * i * height * width, height, width}, *space, fused + i * height * width);
-        }
-        delete spare_.exchange(space.release());
+        const lite::Guided guided(kernels_, sources, threads, *space);
+        guided.pool();
+        network_.run(space->small.plane(0), 1, space->height, space->width, space->small.plane(2));
+        guided.finish(fused);
+        spare_.keep(std::move(space));
     }
+
+    std::string instruction_set() const { return network_.instruction_set(); }
 
   private:
-    void fuse(const lite::Planes& planes, lite::Workspace& space, float* fused) const {
-        for_bands(space.slots, space.rows, [&](lite::Slot& slot, std::ptrdiff_t begin, std::ptrdiff_t end) {
-            lite::make_cells(network_, planes, space, slot, begin, end);
-        });
-        lite::adapt_to_picture(network_, space);
-        for (std::size_t block = 0; block < weights_.blocks.size(); ++block) {
-            for_bands(space.slots, space.rows, [&](lite::Slot&, std::ptrdiff_t begin, std::ptrdiff_t end) {
-                for (std::ptrdiff_t row = begin; row < end; ++row) {
-                    lite::make_block(network_, block, space, row);
-                }
-            });
-        }
-        for_bands(space.slots, planes.height,
-                  [&](lite::Slot& slot, std::ptrdiff_t begin, std::ptrdiff_t end) {
-                      lite::make_pixels(network_, planes, space, slot, begin, end, fused);
-                  });
-    }
-
-    const InstructionSet instruction_set_;
-    const lite::Weights weights_;
-    const lite::Network network_;
+    FusionNetwork network_;
+    const lite::Kernels& kernels_;
     const int threads_;
-    // Of an earlier call, for the next one. An atomic, not a mutex: a mutex that another thread holds during
-    // fork() would stay locked in the child.
-    std::atomic<lite::Workspace*> spare_{nullptr};
+    Spare<lite::Workspace> spare_;
 };
 
 LiteNetwork::LiteNetwork(const Tensors& tensors, const std::string& instruction_set, int threads)
-    : implementation_(
-          std::make_unique<Implementation>(tensors, instruction_set_named(instruction_set), threads)) {}
+    : implementation_(std::make_unique<Implementation>(tensors, instruction_set, threads)) {}
 
 LiteNetwork::~LiteNetwork() = default;
 
-std::string LiteNetwork::instruction_set() const { return name_of(implementation_->instruction_set()); }
+std::string LiteNetwork::instruction_set() const { return implementation_->instruction_set(); }
 
 void LiteNetwork::run(const float* sources, std::ptrdiff_t count, std::ptrdiff_t height, std::ptrdiff_t width,
                       float* fused) const {
-    implementation_->run(sources, count, height, width, fused);
+    const std::ptrdiff_t plane = height * width;
+    for (std::ptrdiff_t i = 0; i < count; ++i) {
+        const float* const pair = sources + 2 * i * plane;
+        implementation_->run({pair, pair + plane, height, width}, fused + i * plane);
+    }
 }
 
 }  // namespace refusion

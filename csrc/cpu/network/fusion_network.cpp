@@ -1,8 +1,8 @@
 #include "refusion/fusion_network.hpp"
 
 #include <algorithm>
-#include <mutex>
 
+#include "../spare.hpp"
 #include "passes.hpp"
 #include "refusion/thread_pool.hpp"
 
@@ -34,28 +34,32 @@ class FusionNetwork::Implementation {
           threads_(threads) {}
 
     void run(const float* a, const float* b, std::ptrdiff_t height, std::ptrdiff_t width, float* fused) {
-        const std::lock_guard lock(mutex_);
+        std::unique_ptr<Workspace> space = spare_.take(&std::make_unique<Workspace>);
         const int threads = threads_ > 0 ? std::min(threads_, thread_count()) : thread_count();
         const Tiling tiling(height, width, threads);
-        map_.resize(height, width);
-        const Pass pass{kernels_, tiling, map_, scratch_, threads};
+        space->map.resize(height, width);
+        const Pass pass{kernels_, tiling, space->map, space->scratch, threads};
         input_pass(pass, layers_, a, b);
         for (const std::vector<Block>& blocks : layers_.stages) {
             block_pass(pass, blocks, gram_pass(pass, blocks));
         }
         output_pass(pass, layers_, fused);
+        spare_.keep(std::move(space));
     }
 
     InstructionSet instruction_set() const { return instruction_set_; }
 
   private:
+    struct Workspace {
+        FeatureMap map;
+        ScratchPool scratch;
+    };
+
     const InstructionSet instruction_set_;
     const NetworkKernels& kernels_;
     const Layers layers_;
     const int threads_;
-    std::mutex mutex_;  // of what follows
-    FeatureMap map_;
-    ScratchPool scratch_;
+    Spare<Workspace> spare_;
 };
 
 FusionNetwork::FusionNetwork(const Tensors& tensors, const std::string& instruction_set, int threads)

@@ -23,8 +23,8 @@ class FusionNetwork {
     FusionNetwork& operator=(const FusionNetwork&) = delete;
 
     // Fuses `count` pairs of `height` x `width`: sources (count, 2, height, width) in [0, 1], fused (count,
-    // 1, height, width) in (0, 1), both contiguous. The bits do not depend on the number of threads. Calls
-    // from several threads take turns. Throws std::bad_alloc.
+    // 1, height, width) in (0, 1), both contiguous. The bits do not depend on the number of threads. Any
+    // number of threads may call at once, each with that much memory. Throws std::bad_alloc.
     void run(const float* sources, std::ptrdiff_t count, std::ptrdiff_t height, std::ptrdiff_t width,
              float* fused);
 

@@ -8,8 +8,8 @@
 
 namespace refusion {
 
-// The lite network (refusion/models/lite.py) on the CPU in float32. Needs about 2 bytes a pixel, and some
-// rows for each thread.
+// The lite network (refusion/models/lite.py) on the CPU in float32. Needs 13 bytes a pixel, and some rows
+// for each thread.
 class LiteNetwork {
   public:
     // Copies the tensors, which have the names of LiteModule's state dict. `instruction_set`: "avx512",
