@@ -30,6 +30,7 @@ def network_table(report: Report) -> str:
     results = report["network"]
     baselines = [one for one in Baseline if any(result["runner"] == one.name for result in results)]
     has_device_memory = any(result.get("device_mib") is not None for result in results)
+    has_opening = any("open_s" in result for result in results)
     rows = []
     for result in results:
         times = result["network"]
@@ -44,6 +45,7 @@ def network_table(report: Report) -> str:
                 _number(result["run_mib"]),
                 _number(result["peak_mib"]),
                 *([_number(result.get("device_mib"))] if has_device_memory else []),
+                *([f"{result['open_s']:.2f}"] if has_opening else []),
             ]
         )
     columns = (
@@ -51,6 +53,7 @@ def network_table(report: Report) -> str:
         *(baseline.value.column for baseline in baselines),
         *("difference", "run MiB", "process MiB"),
         *(["GPU MiB"] if has_device_memory else []),
+        *(["open s"] if has_opening else []),
     )
     return markdown(columns, rows)
 

@@ -173,7 +173,7 @@ def test_memory_of_a_gpu_has_a_column_where_it_is_known(report: dict[str, Any]) 
     assert "GPU MiB" not in tables.network_table(report)
     report = copy.deepcopy(report)
     report["network"][0]["device_mib"] = 612.0
-    assert tables.network_table(report).splitlines()[2].endswith("| 612     |")
+    assert "| 612     |" in tables.network_table(report).splitlines()[2]
 
 
 def test_a_page_gets_its_tables_and_keeps_its_words(report: dict[str, Any]) -> None:
