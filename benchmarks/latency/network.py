@@ -103,11 +103,15 @@ def measure_network(
     sources = synthetic_sources(size, batch)
     with ExitStack() as stack:
         opened: list[Loaded] = []
+        results: dict[Contender, NDArray[np.float32]] = {}
         for contender in contenders:
             with noted(skipped, contender.title, size):
-                opened.append(_load(contender, weights[contender.model], size, batch, threads))
-                stack.enter_context(closing(opened[-1].backend))
-        differences = _differences(opened, weights, sources, skipped)
+                loaded = _load(contender, weights[contender.model], size, batch, threads)
+                stack.enter_context(closing(loaded.backend))
+                # What has not the memory, for instance, says so at its first run.
+                results[contender] = loaded.backend.run(sources)
+                opened.append(loaded)
+        differences = _differences(results, weights, sources, skipped)
         calls = {one.contender.title: functools.partial(one.backend.run, sources) for one in opened}
         measured = turns.take(calls)
         powers = {title: measure_power(call, batch, power) for title, call in calls.items()}
@@ -136,13 +140,12 @@ def _load(contender: Contender, weights: Weights, size: tuple[int, int], batch: 
 
 
 def _differences(
-    opened: Sequence[Loaded],
+    results: Mapping[Contender, NDArray[np.float32]],
     weights: Mapping[Model, Weights],
     sources: NDArray[np.float32],
     skipped: list[Skipped],
 ) -> dict[Contender, float]:
     size = sources.shape[3], sources.shape[2]
-    results = {one.contender: one.backend.run(sources) for one in opened}
     found: dict[Contender, float] = {}
     for model in dict.fromkeys(contender.model for contender in results):
         reference = reference_of(model)

@@ -13,11 +13,14 @@ from tiny_onnx import write_tiny_onnx
 
 from refusion import __version__
 from refusion.benchmarks.latency import baselines, scaling
+from refusion.benchmarks.latency import contenders as contenders_module
 from refusion.benchmarks.latency.baselines import OfficialNetwork, compiling_anew, export_naively
 from refusion.benchmarks.latency.contenders import DEVICES, Contender, Weights, contenders
 from refusion.benchmarks.latency.executors import opened
 from refusion.benchmarks.latency.frames import measure_frames
+from refusion.benchmarks.latency.network import measure_network
 from refusion.benchmarks.latency.one_at_a_time import measure_one_at_a_time
+from refusion.benchmarks.latency.power import PowerPlan
 from refusion.benchmarks.latency.precisions import Precision
 from refusion.benchmarks.latency.probe import Probe, ProbeRequest, probe
 from refusion.benchmarks.latency.report_file import read_report, write_report
@@ -59,6 +62,40 @@ def test_the_network_alone(report: dict[str, Any]) -> None:
 def test_results_are_compared_with_pytorch(report: dict[str, Any]) -> None:
     pytest.importorskip("torch", reason="torch is not installed")
     assert 0 < report["network"][0]["largest_difference"] < 1e-5
+
+
+class Failing:
+    """A backend that fails at its first run."""
+
+    description = "fails"
+
+    def run(self, sources: np.ndarray) -> np.ndarray:
+        raise BackendError("out of memory")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_what_fails_at_its_first_run_does_not_end_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = contenders_module.create_backend
+    monkeypatch.setattr(
+        contenders_module,
+        "create_backend",
+        lambda name, *a, **k: Failing() if name == "native" else create(name, *a, **k),
+    )
+    skipped: list[Skipped] = []
+    results = measure_network(
+        [Contender(Model.full, name) for name in ("native", "onnxruntime")],
+        {Model.full: FULL},
+        size=(24, 16),
+        batch=1,
+        threads=1,
+        turns=Turns(1, least_s=0.0),
+        power=PowerPlan(),
+        skipped=skipped,
+    )
+    assert [result.contender.runner for result in results] == ["onnxruntime"]
+    assert ("full, native", "out of memory") in [(one.what, one.reason) for one in skipped]
 
 
 def test_a_pair_to_a_picture(report: dict[str, Any]) -> None:
