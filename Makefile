@@ -1,17 +1,23 @@
-# make setup | demo | bench | test | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
+# make setup | demo | bench | bench-more | test | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
 PYTHON ?= python3
 VENV ?= .venv
 # The CPU build of torch. Tests that need torch are skipped, with the reason, where no such build is at
 # hand for this Python; TORCH=torch takes the registry's own build (on Linux: CUDA, several gigabytes).
 TORCH ?= torch==2.13.0+cpu
 
-REPORT ?= benchmarks/results/cpu.json
+# Reports of a device are benchmarks/results/NAME.json and NAME-*.json; the page shows those of PAGE_DEVICE, and of
+# each other device a row.
+DEVICE ?= cpu
+PAGE_DEVICE ?= cpu
+RESULTS := benchmarks/results
+MEASURED := out/bench
+DATA ?= ../shared/data
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc cmake -type f)
 
-.PHONY: setup demo bench test lint types format clean
+.PHONY: setup demo bench bench-more page test lint types format clean
 
 setup: $(STAMP)
 
@@ -26,10 +32,37 @@ $(STAMP): $(SOURCES)
 demo: setup
 	$(BIN)/refusion demo -o out/demo --force
 
-# On a quiet machine; replaces this machine's report and the tables of docs/benchmarks.md.
+# On a quiet machine, where it takes less than ten minutes on two cores: replaces the device's reports and writes the
+# tables of docs/benchmarks.md. Reports are written outside of what git sees, as each states whether files differ from its commit.
 bench: setup
-	$(BIN)/refusion bench latency --end-to-end --scaling --json $(REPORT) --force
-	$(BIN)/python -m refusion.benchmarks.pages $(REPORT)
+	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
+	$(BIN)/refusion bench latency --end-to-end --json $(MEASURED)/$(DEVICE).json
+	if test -d "$(DATA)"; then $(BIN)/refusion bench quality --data "$(DATA)" --set tno --set roadscene \
+	  --method full --method lite --method average --method visible --json $(MEASURED)/$(DEVICE)-quality.json; \
+	  else echo "note: quality is not measured, there is no data in $(DATA) (make bench DATA=FOLDER)"; fi
+	if $(BIN)/python -c 'import torch' 2>/dev/null; then $(BIN)/python -m refusion.benchmarks.roofline \
+	  $(MEASURED)/$(DEVICE).json --json $(MEASURED)/$(DEVICE)-roofline.json; \
+	  else echo "note: the roofline is not computed without torch"; fi
+	$(BIN)/python -m refusion.benchmarks.ops --json $(MEASURED)/$(DEVICE)-ops.json
+	cp $(MEASURED)/*.json $(RESULTS)/
+	$(MAKE) --no-print-directory page
+
+# What takes longer: pixels, batches and threads; where there is data, video, flicker and calibration.
+bench-more: setup
+	rm -rf $(MEASURED) && mkdir -p $(MEASURED)
+	$(BIN)/refusion bench latency --scaling --json $(MEASURED)/$(DEVICE)-scaling.json
+	if test -d "$(DATA)"; then \
+	  $(BIN)/refusion bench quality --data "$(DATA)" --set m3svd --method full --method lite --method average \
+	    --method visible --json $(MEASURED)/$(DEVICE)-video.json && \
+	  $(BIN)/python -m refusion.benchmarks.flicker --clips "$(DATA)/video" --json $(MEASURED)/$(DEVICE)-flicker.json && \
+	  $(BIN)/python -m refusion.benchmarks.alignment --data "$(DATA)" --cases 12 --seed 3 \
+	    --json $(MEASURED)/$(DEVICE)-alignment.json; \
+	  else echo "note: video, flicker and calibration are not measured, there is no data in $(DATA)"; fi
+	cp $(MEASURED)/*.json $(RESULTS)/
+	$(MAKE) --no-print-directory page
+
+page: setup
+	$(BIN)/python -m refusion.benchmarks.pages $(RESULTS)/$(PAGE_DEVICE).json $(RESULTS)/$(PAGE_DEVICE)-*.json
 
 test: setup lint
 	$(BIN)/python -m pytest

@@ -36,12 +36,15 @@ from refusion.alignment.geometry import (
 )
 from refusion.alignment.scene import estimate_from_scene, reference_fit
 from refusion.alignment.search import common_points
-from refusion.benchmarks.measurement import machine, print_facts, write_report
+from refusion.benchmarks.facts import facts
+from refusion.benchmarks.measurement import print_facts, write_report
+from refusion.benchmarks.reports import Report
 from refusion.files import match_by_stem, read_image
 from refusion.frames import Frame
 from refusion.stream.pairs import VideoPairs
 from refusion.stream.synthetic import SyntheticScene
 
+FORMAT = "refusion-alignment-1"
 FIELD_RATIOS = (0.5, 0.7, 1.0, 1.4, 2.0)
 WRONG_PX = 5.0
 Frames = list[tuple[Frame, Frame]]
@@ -245,6 +248,11 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def report_table(report: Report) -> str:
+    """Return a report's cases as a Markdown table."""
+    return table([Result(**case) for case in report["cases"]])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a Markdown table, and write JSON if asked to."""
     parser = argparse.ArgumentParser(
@@ -267,10 +275,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             result = measure(name, pair, frames[: 1 + number % 2 * 2], number, options.seed)
             results.append(result)
             print(describe(result), flush=True)
-    facts = machine()
-    print_facts(facts)
+    found = facts(0)
+    print_facts(found)
     print(table(results))
-    write_report(options.json, facts, seed=options.seed, cases=[asdict(result) for result in results])
+    cases = [asdict(result) for result in results]
+    write_report(options.json, FORMAT, found, seed=options.seed, cases=cases)
 
 
 if __name__ == "__main__":

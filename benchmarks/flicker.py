@@ -26,13 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion import Fuser, ops
-from refusion.benchmarks.measurement import machine, print_facts, write_report
+from refusion.benchmarks.facts import facts
+from refusion.benchmarks.measurement import print_facts, write_report
+from refusion.benchmarks.reports import Report
 from refusion.frames import Frame
 from refusion.metrics import clipped_pixels, compare_flicker
 from refusion.ranges import OutputRange, RangePolicy
 from refusion.stream.pairs import VideoPairs
 from refusion.stream.synthetic import SyntheticScene
 from refusion.tasks import Chroma
+
+FORMAT = "refusion-flicker-1"
 
 Pairs = Iterable[tuple[Frame, Frame]]
 
@@ -143,6 +147,11 @@ def table(results: Sequence[Steadiness]) -> str:
     return "\n".join(lines)
 
 
+def report_table(report: Report) -> str:
+    """Return a report's results as a Markdown table."""
+    return table([Steadiness(**result) for result in report["results"]])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a Markdown table, and write JSON if asked to."""
     parser = argparse.ArgumentParser(
@@ -170,10 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with Fuser("ivif", device="cpu", threads=options.threads) as fuser:
         for name, pairs in sequences.items():
             results += measure(name, pairs, fuser)
-        facts = {**machine(), "fuser": fuser.description}
-    print_facts(facts)
+        found = {**facts(options.threads), "fuser": fuser.description}
+    print_facts(found)
     print(table(results))
-    write_report(options.json, facts, results=[asdict(result) for result in results])
+    write_report(options.json, FORMAT, found, results=[asdict(result) for result in results])
 
 
 if __name__ == "__main__":

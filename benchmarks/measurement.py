@@ -84,7 +84,9 @@ def print_ratios(columns: str, times_ms: Mapping[str, float]) -> None:
         print(f"| {name} | {milliseconds / 1e3:.2f} | {baseline_ms / milliseconds:.1f} |")
 
 
-def write_report(path: Path | None, facts: Mapping[str, object], **content: object) -> None:
-    """Write the facts and the content as JSON, if there is a path."""
+def write_report(
+    path: Path | None, report_format: str, facts: Mapping[str, object], **content: object
+) -> None:
+    """Write the facts and the content as JSON, if there is a path; the format tells reports apart."""
     if path is not None:
-        path.write_text(json.dumps({"machine": facts, **content}, indent=2) + "\n")
+        path.write_text(json.dumps({"format": report_format, "facts": facts, **content}, indent=2) + "\n")

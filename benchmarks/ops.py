@@ -18,11 +18,14 @@ from types import ModuleType
 import cv2
 import numpy as np
 
-from refusion.benchmarks.measurement import machine, median_ms, print_facts, write_report
+from refusion.benchmarks.facts import facts
+from refusion.benchmarks.measurement import median_ms, print_facts, write_report
+from refusion.benchmarks.reports import Report
 from refusion.ops import reference
 from refusion.tasks import Chroma
 from refusion.warp import Warp
 
+FORMAT = "refusion-ops-1"
 SIZES = ((480, 640), (1080, 1920))
 INFRARED_SIZES = ((120, 160), (512, 640))
 RANGE = (0.05, 0.95)
@@ -165,6 +168,16 @@ def table(timings: Sequence[Timing]) -> str:
     return "\n".join(lines)
 
 
+def report_table(report: Report) -> str:
+    """Return a report's timings as a Markdown table."""
+    return table([Timing(**timing) for timing in report["timings"]])
+
+
+def report_warp_table(report: Report) -> str:
+    """Return a report's timings through warps as a Markdown table."""
+    return warp_table([WarpTiming(**timing) for timing in report["warps"]])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write JSON if asked to."""
     parser = argparse.ArgumentParser(
@@ -182,14 +195,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.threads is not None:
         _C.set_thread_count(options.threads)
         cv2.setNumThreads(options.threads)
-    facts = {**machine(), "native_threads": _C.thread_count(), "native_build": _C.build_info()}
     keep_freed_memory()
     timings, warps = measure(native, options.repeats), measure_warps(native, options.repeats)
-    print_facts(facts)
+    found = facts(options.threads or 0)
+    print_facts(found)
     print(f"{table(timings)}\n\n{warp_table(warps)}")
     write_report(
         options.json,
-        facts,
+        FORMAT,
+        found,
         repeats=options.repeats,
         timings=[asdict(t) for t in timings],
         warps=[asdict(t) for t in warps],

@@ -1,101 +1,63 @@
 """Writes the tables of the documentation from reports: no number is typed by hand.
 
-    python -m refusion.benchmarks.pages REPORT.json [--page docs/benchmarks.md] [--figures docs/figures]
+    python -m refusion.benchmarks.pages REPORT.json ... [--results benchmarks/results]
+        [--page docs/benchmarks.md] [--figures docs/figures]
 
-A page holds markers, `<!-- bench:NAME -->` and `<!-- /bench -->`; what is between them is replaced.
+A page holds markers, `<!-- bench:NAME -->` and `<!-- /bench -->`; what is between them is replaced. Reports
+are told apart by their "format"; of several that have what a part needs, the first one counts. Reports in the
+results folder make rows of the table of devices. A part that no report has is left as it is, and named.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from refusion.benchmarks.latency import tables
-from refusion.benchmarks.latency.contenders import Baseline
 from refusion.benchmarks.latency.plot import plot_scaling
-from refusion.benchmarks.latency.report_file import read_report
+from refusion.benchmarks.latency.report_file import FORMAT as LATENCY
+from refusion.benchmarks.page_parts import PARTS, Reports
+from refusion.benchmarks.reports import read_report
 from refusion.errors import InputError
 
 _PART = re.compile(r"(<!-- bench:([a-z-]+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 SCALING_FIGURE = "scaling.png"
 
 
-def machine_text(report: dict[str, Any]) -> str:
-    """Return what the figures were measured on, as a sentence or two."""
-    facts = report["facts"]
-    versions = ", ".join(
-        f"{name} {facts[key]}"
-        for name, key in (
-            ("Python", "python"),
-            ("torch", "torch"),
-            ("ONNX Runtime", "onnxruntime"),
-            ("OpenCV", "opencv"),
-            ("NumPy", "numpy"),
-            ("PyAV", "av"),
-        )
-        if facts.get(key)
-    )
-    compiler = facts.get("native_build", {}).get("compiler")
-    text = (
-        f"Machine: {facts['processor']}, {facts['threads']} threads, {', '.join(facts['instruction_sets'])}; "
-        f"{facts['system']}; {versions}{f', {compiler}' if compiler else ''}. "
-        f"Commit {facts['commit'] or 'unknown'}, {facts['date'][:10]}, load before the run "
-        f"{facts['load_average_1min']}."
-    )
-    return textwrap.fill(text, 120, break_on_hyphens=False) + "\n"
+def read_reports(paths: Iterable[Path], results: Path | None = None) -> Reports:
+    """Read reports, and after them the others of a folder, by name.
+
+    Raises:
+        InputError: One cannot be read.
+    """
+    found = {path.resolve(): path for path in (*paths, *(sorted(results.glob("*.json")) if results else ()))}
+    return [(path.stem, read_report(path)) for path in found.values()]
 
 
-def ratios_text(report: dict[str, Any]) -> str:
-    """Return how many times as fast as the baselines each of our backends runs the full network."""
-    lines = []
-    for result in report["network"]:
-        if result["model"] != "full" or result["runner"] in Baseline.__members__:
-            continue
-        ratios = {one.value.text: tables.times_as_fast(report, one, result) for one in Baseline}
-        stated = [f"{ratio:.1f} times as fast as {text}" for text, ratio in ratios.items() if ratio]
-        if stated:
-            width, height = result["size"]
-            lines.append(f"- {result['title']}, {width}x{height}: {' and '.join(stated)}")
-    return "\n".join(lines) + "\n"
+def filled(page: str, reports: Reports) -> tuple[str, list[str]]:
+    """Write what is between a page's markers.
 
-
-def left_out_text(report: dict[str, Any]) -> str:
-    """Return what was left out and why, as a list."""
-    return "\n".join(f"- {line}" for line in tables.skipped_lines(report)) + "\n"
-
-
-PARTS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "machine": machine_text,
-    "ratios": ratios_text,
-    "network": lambda report: tables.network_table(report) + "\n",
-    "frames": lambda report: tables.frames_table(report) + "\n",
-    "streams": lambda report: tables.streams_table(report) + "\n",
-    "scaling-size": lambda report: tables.scaling_table(report, by="size") + "\n",
-    "scaling-batch": lambda report: tables.scaling_table(report, by="batch") + "\n",
-    "scaling-threads": lambda report: tables.scaling_table(report, by="threads") + "\n",
-    "left-out": left_out_text,
-}
-
-
-def filled(page: str, report: dict[str, Any]) -> str:
-    """Return a page with what is between its markers written from a report.
+    Returns:
+        The page, and the names of parts that no report has: they are as they were.
 
     Raises:
         InputError: A marker names no part, or the page has none.
     """
     if not _PART.search(page):
         raise InputError("the page has no markers <!-- bench:NAME --> ... <!-- /bench -->")
+    left = []
 
     def part(match: re.Match[str]) -> str:
         if match[2] not in PARTS:
             raise InputError(f"there is no part '{match[2]}' of a report; choose one of {', '.join(PARTS)}")
-        return match[1] + PARTS[match[2]](report) + match[3]
+        text = PARTS[match[2]](reports)
+        if text is None:
+            left.append(match[2])
+            return match[0]
+        return f"{match[1]}{text}\n{match[3]}"
 
-    return _PART.sub(part, page)
+    return _PART.sub(part, page), left
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -103,15 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("report", type=Path)
+    parser.add_argument("reports", type=Path, nargs="+", metavar="REPORT")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--page", type=Path, default=Path("docs/benchmarks.md"))
     parser.add_argument("--figures", type=Path, default=Path("docs/figures"))
     options = parser.parse_args(arguments)
-    report = read_report(options.report)
-    options.page.write_text(filled(options.page.read_text(), report))
+    reports = read_reports(options.reports, options.results)
+    page, left = filled(options.page.read_text(), reports)
+    options.page.write_text(page)
     print(f"wrote {options.page}")
-    if report.get("scaling"):
-        plot_scaling(report, options.figures / SCALING_FIGURE)
+    for name in left:
+        print(f"note: no report has the part '{name}'; it is as it was")
+    scaled = [report for _, report in reports if report["format"] == LATENCY and report.get("scaling")]
+    if scaled:
+        plot_scaling(scaled[0], options.figures / SCALING_FIGURE)
         print(f"wrote {options.figures / SCALING_FIGURE}")
 
 

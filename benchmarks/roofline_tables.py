@@ -57,7 +57,7 @@ def closeness_table(report: Report) -> str:
         for one in report["closeness"]
     ]
     times = ("frame p50 ms", "products ms", "least traffic ms", "traffic by operation ms")
-    return markdown(("network alone", "size", "products in", *times, "bound by", "of the floor"), rows)
+    return markdown(("network alone", "size", "products in", *times, "bound by", "floor / time"), rows)
 
 
 def predictions_table(report: Report) -> str:

@@ -23,13 +23,16 @@ from typing import NamedTuple
 
 import torch
 
-from refusion.benchmarks.measurement import machine, peak_resident_mib, print_facts, write_report
+from refusion.benchmarks.facts import facts
+from refusion.benchmarks.measurement import peak_resident_mib, print_facts, write_report
 from refusion.benchmarks.transcription import TranscribedSteps
 from refusion.training.configuration import TrainingConfiguration
 from refusion.training.data import Batch
 from refusion.training.graphs import GraphedSteps
 from refusion.training.losses import LossFactors
 from refusion.training.steps import Steps
+
+FORMAT = "refusion-training-step-1"
 
 FACTORS = LossFactors(gradient=0.5)
 KINDS = {"meta": "meta step", "descend": "fusion + reconstruction step"}
@@ -137,12 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, kind = options.one
         print(json.dumps(measure(name, kind, *shape)._asdict()))
         return
-    facts = {**machine(), "torch": torch.__version__, "torch_threads": torch.get_num_threads()}
+    found_facts = {**facts(options.threads), "torch_threads": torch.get_num_threads()}
     if options.device == "cuda":
-        facts["gpu"] = torch.cuda.get_device_name()
+        found_facts["gpu"] = torch.cuda.get_device_name()
     chosen = options.variants or (["ours"] if options.device == "cpu" else list(VARIANTS))
     names = {TRANSCRIPTION: "transcription, second-order graph", **{n: VARIANTS[n].title for n in chosen}}
-    print_facts(facts)
+    print_facts(found_facts)
     results: dict[str, dict[str, Measurement]] = {}
     for kind in options.kinds:
         title, results[kind] = KINDS[kind], {}
@@ -163,7 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found_by_kind = {
         kind: {name: m._asdict() for name, m in found.items()} for kind, found in results.items()
     }
-    write_report(options.json, facts, patch_px=options.patch, batch=options.batch, steps=found_by_kind)
+    shown = {"patch_px": options.patch, "batch": options.batch, "steps": found_by_kind}
+    write_report(options.json, FORMAT, found_facts, **shown)
 
 
 def _in_a_process(name: str, kind: str, options: argparse.Namespace) -> Measurement | str:

@@ -17,6 +17,9 @@ HOPPER = "90"
 
 PYCUDA = "pycuda==2026.1"
 PYCUDA_NEEDS = ("pytools", "siphash24", "platformdirs", "typing-extensions", "mako", "markupsafe")
+RUNTIME_NEEDS = ("safetensors",)
+"""Of what refusion itself needs, the packages that neither PyTorch nor ONNX Runtime brings."""
+
 BUILD_NEEDS = ("setuptools", "wheel", "numpy", "pybind11", "cmake")
 
 PYCUDA_SETTINGS = """\

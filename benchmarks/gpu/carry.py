@@ -3,8 +3,8 @@
     python -m refusion.benchmarks.gpu.carry [--python PYTHON3.12 --python PYTHON3.10]
 
 For each Python writes to benchmarks/gpu/.kit (git-ignored) `native/`, refusion._C with CUDA, and
-`site-cpXY/`, pycuda and what it needs; and once `models/`, the ONNX that engines are built from. Takes about
-five minutes a Python; needs nvcc, g++ and pip. `run.sh` finds all of it.
+`site-cpXY/`, pycuda with what it needs, and what refusion needs; and once `models/`, the ONNX that engines
+are built from. Takes about five minutes a Python; needs nvcc, g++ and pip. `run.sh` finds all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from refusion.benchmarks.gpu.builds import PYCUDA_NEEDS, BuildEnvironment, install, strip, tag
+from refusion.benchmarks.gpu.builds import PYCUDA_NEEDS, RUNTIME_NEEDS, BuildEnvironment, install, strip, tag
 from refusion.benchmarks.gpu.folders import KIT, model_path, note_commit, start
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
@@ -31,7 +31,7 @@ def prepare(python: Path, folder: Path = KIT) -> None:
         native = environment.native(folder / "native")
         site = folder / f"site-{tag(python)}"
         shutil.rmtree(site, ignore_errors=True)
-        install(python, environment.pycuda(), *PYCUDA_NEEDS, target=site)
+        install(python, environment.pycuda(), *PYCUDA_NEEDS, *RUNTIME_NEEDS, target=site)
     strip(site)
     print(f"{native.name} and {site.name} are in {folder.resolve()}")
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from refusion.backends.tensorrt.device import cuda_device
-from refusion.backends.tensorrt.library import Flavour, load_library
+from refusion.backends.tensorrt.library import Flavour, Library, load_library
 from refusion.backends.tensorrt.loading import LoadedEngine, load_engine
 from refusion.backends.tensorrt.shapes import ShapeProfile
 from refusion.backends.tensorrt.sidecar import log_of
@@ -39,17 +39,21 @@ ENGINES = THERE / "engines"
 BATCHES = (1, 4, 8)
 
 
-def opened(flavour: Flavour, size: str, batches: Sequence[int], precision: str) -> tuple[LoadedEngine, Path]:
-    """Build the engine of a size, unless it is there, and load it; also return its builder log."""
-    library = load_library(flavour)
+def engine_request(library: Library, size: str, batches: Sequence[int], precision: str) -> EngineRequest:
+    """Return what builds the engine of a size from the model that came along."""
     width_px, height_px = (int(side) for side in size.split("x"))
     shape = (height_px, width_px)
-    request = EngineRequest(
+    return EngineRequest(
         onnx=model_path(precision, library.onnx_form),
         folder=ENGINES,
-        flavour=flavour,
+        flavour=library.flavour,
         profile=ShapeProfile((min(batches), *shape), (min(batches), *shape), (max(batches), *shape)),
     )
+
+
+def opened(flavour: Flavour, size: str, batches: Sequence[int], precision: str) -> tuple[LoadedEngine, Path]:
+    """Build the engine of a size, unless it is there, and load it; also return its builder log."""
+    request = engine_request(load_library(flavour), size, batches, precision)
     built = build_engine(request, report=print)
     with cuda_device().active(f"loading {built.path.name}"):
         return load_engine(built.path, rebuild=False), log_of(built.path)

@@ -1,4 +1,4 @@
-"""Tables, comparison, plot and documentation from a report."""
+"""Tables, comparison and plot from a report."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 
-from refusion.benchmarks import pages
 from refusion.benchmarks.latency import tables
 from refusion.benchmarks.latency.baselines import Baseline
 from refusion.benchmarks.latency.comparison import compare
 from refusion.benchmarks.latency.plot import plot_scaling
-from refusion.benchmarks.latency.report_file import read_report, write_report
 from refusion.errors import InputError
-from refusion.files import read_image
-
-ROOT = Path(__file__).parents[3]
 
 
 def with_official(report: dict[str, Any]) -> dict[str, Any]:
@@ -35,9 +30,6 @@ def test_ratios_are_of_the_same_run_and_size(report: dict[str, Any]) -> None:
     _, _, official, ours = tables.network_table(with_official(report)).splitlines()
     assert [line.split("|")[8].strip() for line in (official, ours)] == ["1.00", "10.00"]
     assert "x naive ONNX" not in tables.network_table(with_official(report))
-    assert "10.0 times as fast as the official network in PyTorch eager mode" in pages.ratios_text(
-        with_official(report)
-    )
 
 
 def test_tables_stand_in_columns(report: dict[str, Any]) -> None:
@@ -176,42 +168,6 @@ def test_memory_of_a_gpu_has_a_column_where_it_is_known(report: dict[str, Any]) 
     assert "| 612     |" in tables.network_table(report).splitlines()[2]
 
 
-def test_a_page_gets_its_tables_and_keeps_its_words(report: dict[str, Any]) -> None:
-    page = (
-        "Words.\n<!-- bench:network -->\nold\n<!-- /bench -->\nMore.\n<!-- bench:machine --><!-- /bench -->\n"
-    )
-    page = page.replace("<!-- bench:machine -->", "<!-- bench:machine -->\n")
-    found = pages.filled(page, report)
-    assert found.startswith("Words.\n<!-- bench:network -->\n| network alone ")
-    assert "old" not in found
-    assert "\n<!-- /bench -->\nMore.\n<!-- bench:machine -->\nMachine: " in found
-    assert pages.filled(found, report) == found
-
-
-@pytest.mark.parametrize(
-    ("page", "message"),
-    [("no markers", "has no markers"), ("<!-- bench:speed -->\n<!-- /bench -->", "there is no part 'speed'")],
-)
-def test_pages_that_cannot_be_filled(report: dict[str, Any], page: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        pages.filled(page, report)
-
-
-def test_the_command_fills_a_page_and_draws(report: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    write_report(tmp_path / "r.json", report, force=False)
-    page = tmp_path / "page.md"
-    page.write_text("<!-- bench:scaling-size -->\n<!-- /bench -->\n")
-    pages.main([str(tmp_path / "r.json"), "--page", str(page), "--figures", str(tmp_path)])
-    assert "| 192x160 |" in page.read_text()
-    assert read_image(tmp_path / pages.SCALING_FIGURE).shape[2] == 3
-
-
 def test_a_report_without_scaling_has_nothing_to_draw(report: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no scaling to draw"):
         plot_scaling({**report, "scaling": []}, tmp_path / "x.png")
-
-
-def test_the_documentation_shows_the_report_that_is_kept() -> None:
-    page = (ROOT / "docs" / "benchmarks.md").read_text()
-    assert pages.filled(page, read_report(ROOT / "benchmarks" / "results" / "cpu.json")) == page
