@@ -14,6 +14,7 @@ read, and caches that are too small for a tile.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import networkx as nx
@@ -37,19 +38,18 @@ class Passes:
 def least_passes(graph: Graph) -> Passes:
     """Return the cheapest passes of a network over one frame."""
     levels = _levels(graph)
-    last = max(levels)
-    wanted = {graph.output}
-    cuts: list[set[int]] = []
-    for level in range(last, 0, -1):
-        cut = _cheapest(graph, levels, level, wanted)
-        cuts.insert(0, cut)
-        wanted = cut
-    handed_on = tuple(_bytes(graph, cut) for cut in cuts)
-    written = graph.nodes[graph.output].bytes
-    for before, cut in zip([{0}, *cuts], cuts, strict=False):
-        written += _bytes(graph, cut - before - {0})
+    # Each map that a later pass reads is written by the pass in which it can be computed first.
+    wanted: defaultdict[int, set[int]] = defaultdict(set)
+    wanted[levels[graph.output]].add(graph.output)
+    handed_on = []
+    for level in range(max(levels), 0, -1):
+        cut = _cheapest(graph, levels, level, wanted[level])
+        handed_on.insert(0, _bytes(graph, cut))
+        for number in cut - {0}:
+            wanted[levels[number]].add(number)
+    written = sum(_bytes(graph, numbers) for numbers in wanted.values())
     read = graph.nodes[0].bytes + sum(handed_on)
-    return Passes(last + 1, graph.weight_bytes + read + written, handed_on)
+    return Passes(max(levels) + 1, graph.weight_bytes + read + written, tuple(handed_on))
 
 
 def _levels(graph: Graph) -> list[int]:
@@ -69,7 +69,7 @@ def _cheapest(graph: Graph, levels: list[int], level: int, wanted: set[int]) -> 
         graph: The network.
         levels: Of its tensors.
         level: Of the pass.
-        wanted: Maps that later passes read.
+        wanted: Maps of this level that later passes read.
     """
     flow = nx.DiGraph()
     maps = [number for number, node in enumerate(graph.nodes) if node.is_map and levels[number] <= level]
