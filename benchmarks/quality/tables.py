@@ -53,5 +53,5 @@ def skipped_lines(report: Report) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Return four digits of a metric."""
-    return f"{value:#.4g}"
+    """Return a metric with the digits that published tables have: three decimals below 10, else two."""
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"

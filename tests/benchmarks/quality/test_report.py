@@ -21,7 +21,7 @@ from refusion.benchmarks.quality.report_file import read_report
 from refusion.benchmarks.quality.report_folder import refuse_folder, write_folder
 from refusion.benchmarks.quality.run import QualityRequest, QualityRun, Skipped, run
 from refusion.benchmarks.quality.sets import EvaluationSet, own_set
-from refusion.benchmarks.quality.tables import quality_table, skipped_lines, video_table
+from refusion.benchmarks.quality.tables import number, quality_table, skipped_lines, video_table
 from refusion.errors import InputError, OutputError
 from refusion.metrics import METRICS
 from refusion.tasks import Task
@@ -116,6 +116,11 @@ def test_tables(folder: Path) -> None:
     assert len(quality_table(report, "Night").splitlines()) == 4
     assert video_table(report).splitlines()[2].startswith("| Night | 1     | average ")
     assert video_table({**report, "video": []}) == ""
+
+
+@pytest.mark.parametrize(("value", "text"), [(-0.0061, "-0.006"), (7.1, "7.100"), (43.774, "43.77")])
+def test_numbers_have_the_digits_of_published_tables(value: float, text: str) -> None:
+    assert number(value) == text
 
 
 def test_the_page_loads_nothing(folder: Path) -> None:
