@@ -41,7 +41,7 @@ def least_passes(graph: Graph) -> Passes:
     # Each map that a later pass reads is written by the pass in which it can be computed first.
     wanted: defaultdict[int, set[int]] = defaultdict(set)
     wanted[levels[graph.output]].add(graph.output)
-    handed_on = []
+    handed_on: list[int] = []
     for level in range(max(levels), 0, -1):
         cut = _cheapest(graph, levels, level, wanted[level])
         handed_on.insert(0, _bytes(graph, cut))
