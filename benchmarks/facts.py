@@ -16,6 +16,7 @@ from refusion.benchmarks.latency.nvml import NvmlGpu
 from refusion.benchmarks.measurement import machine
 from refusion.errors import BackendError
 from refusion.gpus import find_gpus
+from refusion.machine import processors
 
 _PACKAGES = (
     *("torch", "onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt-rtx", "pycuda", "nvidia-ml-py"),
@@ -61,11 +62,6 @@ def facts(threads: int) -> dict[str, object]:
         **_native_build(),
         **{name: found for name in _PACKAGES if (found := _version(name))},
     }
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def instruction_sets() -> list[str]:

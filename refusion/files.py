@@ -32,10 +32,29 @@ def read_image(path: Path) -> Frame:
     Raises:
         InputError: There is no such file, or it is truncated, no image, or not of 8 bits.
     """
-    image = _read_any_depth(path)
+    return decode_image(_read_bytes(path), str(path))
+
+
+def decode_image(data: bytes, name: str) -> Frame:
+    """Return the 8-bit image that a file's bytes hold, as read_image does.
+
+    Args:
+        data: The whole file.
+        name: What the file is called in errors.
+
+    Raises:
+        InputError: The file is truncated, no image, or not of 8 bits.
+    """
+    image = _decode_any_depth(data, name)
     if image.dtype != np.uint8:
-        raise InputError(f"{path} has {8 * image.itemsize} bits a channel; map its range to 8 bits first")
+        raise InputError(f"{name} has {8 * image.itemsize} bits a channel; map its range to 8 bits first")
     return image
+
+
+def encode_image(image: Frame, suffix: str) -> bytes:
+    """Return the file of an image, of the kind that the suffix names (one of IMAGE_SUFFIXES)."""
+    _, encoded = cv2.imencode(suffix, image)
+    return encoded.tobytes()
 
 
 def read_raw_image(path: Path) -> Frame | NDArray[np.uint16]:
@@ -47,7 +66,7 @@ def read_raw_image(path: Path) -> Frame | NDArray[np.uint16]:
     Raises:
         InputError: There is no such file, or it is truncated, no image, or of another kind.
     """
-    image = _read_any_depth(path)
+    image = _decode_any_depth(_read_bytes(path), str(path))
     if image.dtype == np.uint8 or (image.dtype == np.uint16 and image.ndim == 2):
         return image
     raise InputError(
@@ -56,18 +75,21 @@ def read_raw_image(path: Path) -> Frame | NDArray[np.uint16]:
     )
 
 
-def _read_any_depth(path: Path) -> NDArray[Any]:
+def _read_bytes(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"there is no image {path}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _decode_any_depth(data: bytes, name: str) -> NDArray[Any]:
     if _is_truncated(data):
-        raise InputError(f"{path} is truncated: its end is missing")
+        raise InputError(f"{name} is truncated: its end is missing")
     image = _decode(data)
     if image is None:
-        raise InputError(f"{path} is not an image, or is damaged")
+        raise InputError(f"{name} is not an image, or is damaged")
     return image
 
 
@@ -164,8 +186,7 @@ def write_image(path: Path, image: Frame, *, force: bool = False) -> None:
         known = ", ".join(sorted(IMAGE_SUFFIXES))
         raise OutputError(f"{path} cannot be written: the name of an image must end in one of {known}")
     with replacing(path, force=force) as partial:
-        _, encoded = cv2.imencode(path.suffix, image)
-        partial.write_bytes(encoded.tobytes())
+        partial.write_bytes(encode_image(image, path.suffix))
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:

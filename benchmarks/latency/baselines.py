@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from refusion.backends import BACKENDS
 from refusion.backends.onnxruntime import CPU_PROVIDER, CUDA_PROVIDER
-from refusion.benchmarks.facts import processors
 from refusion.benchmarks.latency.weights import Weights
 from refusion.errors import BackendError
+from refusion.machine import processors
 
 if TYPE_CHECKING:
     from refusion.models.fusion import FusionModule

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from refusion.benchmarks.facts import processors
 from refusion.benchmarks.latency.contenders import Contender, Weights
 from refusion.benchmarks.latency.probe import Probe, ProbeRequest, probe
 from refusion.benchmarks.latency.skipped import Skipped, noted
+from refusion.machine import processors
 from refusion.models import Model
 
 SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080), (3840, 2160))

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from refusion.benchmarks.facts import facts, processors
+from refusion.benchmarks.facts import facts
 from refusion.benchmarks.quality.measuring import Measured, measure
 from refusion.benchmarks.quality.methods import Method
 from refusion.benchmarks.quality.sets import EvaluationSet
 from refusion.errors import RefusionError, UsageError
+from refusion.machine import processors
 
 SHOWN_PAIRS = 4
 """Rows of a comparison sheet."""

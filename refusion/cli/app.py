@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from refusion.cli.batch import batch
 from refusion.cli.bench import bench_application
 from refusion.cli.calibrate import calibrate
 from refusion.cli.demo import demo
@@ -24,6 +25,7 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.command()(fuse)
+    app.command()(batch)
     app.command()(stream)
     app.command()(calibrate)
     app.command()(export)

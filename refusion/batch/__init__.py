@@ -1,0 +1,1 @@
+"""Archives: folders or lists of pairs, local or at any fsspec URL, fused by several workers, resumable."""

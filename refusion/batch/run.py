@@ -1,0 +1,127 @@
+"""A whole archive: what is done already is left alone, what failed is reported, and done by the next run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from refusion.batch.folder import Folder
+from refusion.batch.job import RESULT_SUFFIX, Job, Outcome
+from refusion.batch.pairs import PairFiles
+from refusion.errors import InputError, OutputError
+from refusion.placement import CHECKPOINT_KEY
+from refusion.weights import sha256
+from refusion.weights_file import stated
+
+RECORD, FAILURES = "refusion-batch.json", "refusion-failures.csv"
+FORMAT = "refusion-batch-1"
+
+Runner = Callable[[Sequence[PairFiles]], Iterator[Outcome]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did."""
+
+    fused: int
+    before: int
+    """Results that were there already."""
+    failures: tuple[Outcome, ...]
+
+
+def run(
+    pairs: Sequence[PairFiles],
+    job: Job,
+    runner: Runner,
+    *,
+    force: bool = False,
+    started: Callable[[int], None] = lambda count: None,
+    done: Callable[[Outcome], None] = lambda outcome: None,
+) -> Report:
+    """Fuse the pairs whose results are not there yet.
+
+    A result is there when its file is: files are written whole. So a run that was killed is gone on with by
+    the same call, whatever runner either has.
+
+    Args:
+        pairs: All pairs of the archive.
+        job: How they are fused.
+        runner: Fuses pairs, for instance `run_locally` with its workers.
+        force: Remove results that are there, and fuse all anew.
+        started: Takes the number of pairs that are to be fused.
+        done: Takes each outcome as it comes.
+
+    Raises:
+        OutputError: The folder holds results of other settings, or cannot be written to.
+        RefusionError: As Fuser, or the runner.
+    """
+    output = Folder(job.output)
+    there = set(output.names())
+    _check_record(output, there, _record(job), force)
+    names = {pair.name + RESULT_SUFFIX for pair in pairs} & there
+    if force:
+        for name in names:
+            output.remove(name)
+        names = set()
+    left = [pair for pair in pairs if pair.name + RESULT_SUFFIX not in names]
+    started(len(left))
+    failures: list[Outcome] = []
+    for outcome in runner(left) if left else ():
+        if outcome.error:
+            failures.append(outcome)
+        done(outcome)
+    _write_failures(output, failures)
+    return Report(len(left) - len(failures), len(names), tuple(failures))
+
+
+def _record(job: Job) -> dict[str, Any]:
+    """Return what results depend on, as far as they may not be mixed in one folder."""
+    with job.open() as fuser:
+        weights = fuser.weights
+    return {
+        "format": FORMAT,
+        "task": job.task,
+        # One network in two kinds of file is one network.
+        "checkpoint_sha256": stated(weights).get(CHECKPOINT_KEY) or sha256(weights),
+        "range": job.output_range,
+    }
+
+
+def _check_record(output: Folder, there: set[str], record: dict[str, Any], force: bool) -> None:
+    """Note the settings in the folder of results; refuse one that has others'."""
+    if RECORD in there and not force:
+        try:
+            found = json.loads(output.read(RECORD))
+        except (ValueError, InputError) as error:
+            raise OutputError(f"{output.url_of(RECORD)} cannot be read: {error}") from None
+        if found != record:
+            differing = [
+                key for key in record if not isinstance(found, dict) or found.get(key) != record[key]
+            ]
+            raise OutputError(
+                f"{output.url} holds results of other settings ({', '.join(differing) or 'unknown'}); choose "
+                "another folder, or give --force to fuse all anew"
+            )
+        return
+    if there and not force:
+        raise OutputError(
+            f"{output.url} holds files that are not of a batch, {min(there)} first; choose another folder, or "
+            "give --force to replace results of the same names"
+        )
+    output.write(RECORD, json.dumps(record, indent=1).encode() + b"\n")
+
+
+def _write_failures(output: Folder, failures: Sequence[Outcome]) -> None:
+    """Write the report of failures, or remove that of the run before."""
+    if not failures:
+        output.remove(FAILURES)
+        return
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(("name", "a", "b", "tries", "error"))
+    rows.writerows((*failure.pair, failure.tries, failure.error) for failure in failures)
+    output.write(FAILURES, text.getvalue().encode())
