@@ -99,18 +99,17 @@ def _check_record(output: Folder, there: set[str], record: dict[str, Any], force
         except (ValueError, InputError) as error:
             raise OutputError(f"{output.url_of(RECORD)} cannot be read: {error}") from None
         if found != record:
-            differing = [
-                key for key in record if not isinstance(found, dict) or found.get(key) != record[key]
-            ]
+            known = found if isinstance(found, dict) else {}
+            differing = [key for key in record if known.get(key) != record[key]]
             raise OutputError(
-                f"{output.url} holds results of other settings ({', '.join(differing) or 'unknown'}); choose "
+                f"{output.url} holds results of other settings ({', '.join(differing)}); choose "
                 "another folder, or give --force to fuse all anew"
             )
         return
     if there and not force:
         raise OutputError(
-            f"{output.url} holds files that are not of a batch, {min(there)} first; choose another folder, or "
-            "give --force to replace results of the same names"
+            f"{output.url} holds files that are not of a batch, {min(there)} first; choose another folder, "
+            "or give --force to replace results of the same names"
         )
     output.write(RECORD, json.dumps(record, indent=1).encode() + b"\n")
 

@@ -55,8 +55,8 @@ def batch(
         Optional[str],  # noqa: UP045
         typer.Option(
             metavar="ADDRESS",
-            help="Fuse on this Ray cluster; auto: the one that this machine is part of; local: one started here. "
-            "Default: processes of this machine.",
+            help="Fuse on this Ray cluster; auto: the one that this machine is part of; local: one started "
+            "here. Default: processes of this machine.",
         ),
     ] = None,
     force: ForceOption = False,

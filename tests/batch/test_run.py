@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dying_job import DyingJob
 
 from refusion import Fuser, OutputError
 from refusion.batch import job as job_module
@@ -134,21 +133,6 @@ def test_results_of_other_settings_are_not_mixed(job: Job) -> None:
     run(pairs_of(job), job, in_this_process(job), force=True)  # type: ignore[arg-type]
     record = json.loads((Path(job.output) / RECORD).read_text())
     assert record["task"] == "ivif"
-
-
-class DyingJob(Job):
-    """A job whose workers are killed when they come to one of the pairs."""
-
-    def open(self) -> Fuser:
-        fuse = PairWorker._fuse
-
-        def killed(worker: PairWorker, pair: PairFiles) -> None:
-            if pair.name == "2":
-                os.kill(os.getpid(), signal.SIGKILL)
-            fuse(worker, pair)
-
-        PairWorker._fuse = killed  # type: ignore[method-assign]
-        return super().open()
 
 
 def test_the_pair_that_kills_workers_is_told_from_the_others(job: Job) -> None:
