@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import logging
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from refusion.errors import BackendError
 
 BLOCK_PAIRS = 8
 """Pairs that an actor takes at once: what is lost where it dies, and done again."""
+REACHABLE_S = 5.0
+"""A cluster's address must answer within this."""
 
 
 class RayWorker:
@@ -43,8 +46,8 @@ def run_on_ray(
         pairs: What to fuse.
         job: How; its paths must mean the same on every machine.
         workers: Actors; 0: one for each GPU of the cluster, without any one for each `job.threads` CPUs.
-        address: Of the cluster; None: $RAY_ADDRESS, or the one that this machine is part of, else one that is
-            started here and ends with the run.
+        address: Of the cluster; auto: $RAY_ADDRESS, or the one that this machine is part of; local or None:
+            one that is started here and ends with the run.
 
     Raises:
         BackendError: Ray is not installed, the cluster cannot be reached, or its workers cannot start.
@@ -77,17 +80,18 @@ def _mapped(
     # A block whose actor died for good is left out; its pairs are then missing among the outcomes.
     context.max_errored_blocks = -1
     context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     rows = ray.data.from_items(
         [pair._asdict() for pair in pairs], override_num_blocks=(len(pairs) + block - 1) // block
     )
     fused = rows.map(
         RayWorker,
         fn_constructor_args=(job,),
-        concurrency=min(actors, len(pairs)),
+        compute=ray.data.ActorPoolStrategy(size=min(actors, len(pairs))),
         num_cpus=0 if num_gpus else max(1, job.threads),
         num_gpus=num_gpus,
-        max_restarts=-1,
-        max_task_retries=job.tries - 1,
+        # Without an end to them, a pair that kills actors would keep the run from ending.
+        ray_remote_args_fn=lambda: {"max_task_retries": job.tries - 1},
     )
     try:
         for row in fused.iter_rows():
@@ -102,6 +106,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _refuse_unreachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -110,3 +115,14 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Raise BackendError if nothing listens at an address HOST:PORT: Ray itself would try for many minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=REACHABLE_S).close()
+    except (OSError, OverflowError) as error:
+        raise BackendError(f"no Ray cluster at {address}: {error}") from None

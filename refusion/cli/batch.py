@@ -116,8 +116,7 @@ def _runner(job: Job, workers: int, ray: str | None) -> Runner:
     if ray is not None:
         from refusion.batch.ray_cluster import run_on_ray
 
-        address = None if ray == "local" else ray
-        return lambda pairs: run_on_ray(pairs, job, workers=workers, address=address)
+        return lambda pairs: run_on_ray(pairs, job, workers=workers, address=ray)
     from refusion.batch.local import run_locally
     from refusion.gpus import find_gpus
     from refusion.machine import processors
