@@ -97,6 +97,7 @@ PARTS: dict[str, Part] = {
     "machine": first_of(LATENCY, machine_text),
     "network": first_of(LATENCY, tables.network_table),
     "frames": first_of(LATENCY, tables.frames_table, needs="frames"),
+    "stages": first_of(LATENCY, tables.stages_table, needs="one_at_a_time"),
     "streams": first_of(LATENCY, tables.streams_table, needs="streams"),
     "one-at-a-time": first_of(LATENCY, tables.one_at_a_time_table, needs="one_at_a_time"),
     "sums": first_of(LATENCY, lambda report: _list(tables.sums_lines(report)), needs="one_at_a_time"),

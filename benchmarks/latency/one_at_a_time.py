@@ -1,4 +1,8 @@
-"""Two video files in, an encoded one out, one frame at a time: nothing overlaps, and the stages add up."""
+"""Two video files in, an encoded one out, one frame at a time: nothing overlaps, and the stages add up.
+
+Decoders do not work ahead and the encoder does not look ahead, so that each returns when a frame is done. The
+encoder is set as for live streams, whose recordings hold nothing back.
+"""
 
 from __future__ import annotations
 
@@ -87,9 +91,9 @@ def _round(
     """Return how long each frame of one round but the first took, and its stages, milliseconds."""
     clock = StageClock()
     times_ms: list[float] = []
-    with VideoReader(videos[0]) as a, VideoReader(videos[1]) as b:
+    with VideoReader(videos[0], ahead=False) as a, VideoReader(videos[1], ahead=False) as b:
         a.luma, b.luma = not a.has_colour, not b.has_colour
-        with VideoWriter(target, rate=a.rate, size=a.size, force=True) as writer:
+        with VideoWriter(target, rate=a.rate, size=a.size, force=True, keep=True) as writer:
             stream = runner.stream(chroma)
             while len(times_ms) < _FEWEST_FRAMES or time.perf_counter() < end_s:
                 started = time.perf_counter()

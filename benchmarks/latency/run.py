@@ -243,6 +243,7 @@ def _settings(request: LatencyRequest) -> dict[str, Any]:
         "compiling": "torch.compile compiles for one size when it is opened (open_s), with an empty cache",
         "network_alone": "arrays of the host in and out: on a GPU with both copies, unlike TensorRT's stage "
         "network",
+        "one_at_a_time": "decoders do not work ahead, x264 is tuned for zero latency as for live streams",
         "gpu_stages": "by events on the GPU, each of pre, network and post a CUDA graph of its own; "
         "upload and download with the copies into and out of page-locked memory",
     }

@@ -49,6 +49,8 @@ class VideoReader:
         path: The file.
         luma: Give the luma of colour streams, (H, W), and no colour: for infrared, half the work. Of neutral
             colours it is the value of the three channels, within a gray level.
+        ahead: Whether the decoder works ahead in threads of its own. Without it is slower, and does nothing
+            between one frame's return and the next one's request.
 
     Example:
         >>> with VideoReader("clip.mp4") as video:  # doctest: +SKIP
@@ -60,8 +62,9 @@ class VideoReader:
             While iterating: a frame cannot be decoded or changes size. Nothing is skipped in silence.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, luma: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, luma: bool = False, ahead: bool = True) -> None:
         self.path = Path(path)
+        self._ahead = ahead
         self.luma = luma
         """Whether frames of colour streams come as their luma; may be changed before the first is taken."""
         self.time_ns = 0
@@ -175,7 +178,7 @@ class VideoReader:
             container.close()
             raise InputError(f"{self.path} has no video stream")
         stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
+        stream.thread_type = "AUTO" if self._ahead else "SLICE"
         return container, stream
 
     def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:

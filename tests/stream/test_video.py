@@ -41,6 +41,15 @@ def encode(path: Path, container_format: str, frames: list[Frame], *, movflags: 
     return path
 
 
+def test_decoding_ahead_changes_no_frame(tmp_path: Path) -> None:
+    path = encode(tmp_path / "noise.mp4", "mp4", noise_frames(12))
+    with VideoReader(path) as ahead, VideoReader(path, ahead=False) as alone:
+        assert alone.has_colour
+        for one, other in zip(ahead, alone, strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert ahead.time_ns == alone.time_ns
+
+
 @pytest.mark.parametrize(
     "size", [(64, 48), (65, 47), (1, 1), (64, 720)], ids=lambda size: f"{size[0]}x{size[1]}"
 )
