@@ -118,7 +118,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
 
 
 def _refuse_unreachable(address: str | None) -> None:
-    """Raise BackendError if nothing listens at an address HOST:PORT: Ray itself would try for many minutes."""
+    """Raise BackendError if nothing listens at HOST:PORT: Ray itself would try for many minutes."""
     host, _, port = (address or "").rpartition(":")
     if not port.isdigit() or "/" in host:
         return
