@@ -108,7 +108,7 @@ def floor(counted: Count, *, flops_per_s: float, bytes_per_s: float) -> Floor:
 def closeness(report: Mapping[str, Any], rates: Mapping[str, DeviceRates]) -> Iterator[dict[str, Any]]:
     """Yield, for each network that a latency report has alone, its floor and what share of its time that is.
 
-    A batch is that many frames. What a device has no rate for is left out.
+    A batch is that many frames. What a device has no rate for, or is too small to be counted, is left out.
 
     Args:
         report: Of `refusion bench latency`.
@@ -119,7 +119,10 @@ def closeness(report: Mapping[str, Any], rates: Mapping[str, DeviceRates]) -> It
         product = device and device.products.get(result["precision"])
         if not device or not product:
             continue
-        counted = count(Model.parse(result["model"]), result["precision"], tuple(result["size"]))
+        try:
+            counted = count(Model.parse(result["model"]), result["precision"], tuple(result["size"]))
+        except InputError:
+            continue
         least = floor(counted, flops_per_s=product.flops_per_s, bytes_per_s=device.copy_bytes_per_s)
         frame_ms = result["network"]["p50_ms"] / result["batch"]
         yield {

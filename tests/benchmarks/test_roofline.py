@@ -64,6 +64,7 @@ def test_shares_are_of_a_frame_and_of_the_devices_own_rates() -> None:
     assert found["share"] == pytest.approx(flops / 1e12 / 0.25, rel=0.01)
     on_gpu = latency_report(device="cuda", precision="float16")
     assert not list(closeness(on_gpu, {"cpu": cpu}))
+    assert not list(closeness(latency_report(size=[64, 48]), {"cpu": cpu}))
     (found,) = closeness(on_gpu, {"cpu": cpu, "cuda": gpu})
     assert found["products_ms"] == pytest.approx(flops / 1e12, rel=0.01)
 
