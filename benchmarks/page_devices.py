@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from refusion.backends import BACKENDS
+from refusion.benchmarks.latency import FORMAT as LATENCY
 from refusion.benchmarks.latency.baselines import Baseline
-from refusion.benchmarks.latency.report_file import FORMAT as LATENCY
 from refusion.benchmarks.latency.tables import markdown
 from refusion.benchmarks.reports import Report
 from refusion.benchmarks.roofline import FORMAT as ROOFLINE

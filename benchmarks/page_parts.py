@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 from refusion.benchmarks import alignment, flicker, ops, roofline_tables
+from refusion.benchmarks.latency import FORMAT as LATENCY
 from refusion.benchmarks.latency import tables
-from refusion.benchmarks.latency.report_file import FORMAT as LATENCY
 from refusion.benchmarks.page_devices import devices_table
 from refusion.benchmarks.page_ratios import ratios_text
 from refusion.benchmarks.quality import tables as quality_tables

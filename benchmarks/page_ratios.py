@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from refusion.benchmarks.latency import FORMAT as LATENCY
 from refusion.benchmarks.latency import tables
 from refusion.benchmarks.latency.baselines import Baseline
 from refusion.benchmarks.latency.ratios import Ratio
-from refusion.benchmarks.latency.report_file import FORMAT as LATENCY
 from refusion.benchmarks.reports import Report
 
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from refusion.benchmarks.latency import FORMAT as LATENCY
 from refusion.benchmarks.latency.plot import plot_scaling
-from refusion.benchmarks.latency.report_file import FORMAT as LATENCY
 from refusion.benchmarks.page_parts import PARTS, Reports
 from refusion.benchmarks.reports import read_report
 from refusion.errors import InputError

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from refusion.benchmarks.facts import facts
-from refusion.benchmarks.latency.report_file import read_report, write_report
+from refusion.benchmarks.latency import FORMAT as LATENCY
+from refusion.benchmarks.reports import read_report, write_report
 from refusion.benchmarks.roofline_devices import DEVICES
 from refusion.benchmarks.roofline_rates import SECONDS, DeviceRates, cpu_rates, gpu_rates
 from refusion.errors import BackendError, InputError
@@ -178,7 +179,7 @@ def run(reports: Sequence[Path], threads: int, *, seconds: float = SECONDS) -> d
     own = facts(threads)
     read = []
     for path in reports:
-        read.append(read_report(path))
+        read.append(read_report(path, of=LATENCY))
         refuse_other_machine(read[-1], own, path)
     rates = {"cpu": cpu_rates(int(str(own["threads"])), seconds=seconds)}
     if _has_gpu():

@@ -28,9 +28,9 @@ from refusion.benchmarks.gpu import engines
 from refusion.benchmarks.gpu.folders import KIT, PACKED, THERE, output_folder, packed_commit, start
 from refusion.benchmarks.latency import tables
 from refusion.benchmarks.latency.contenders import DEVICES
-from refusion.benchmarks.latency.report_file import write_report
 from refusion.benchmarks.latency.run import QUICK, Effort, LatencyRequest, devices_here
 from refusion.benchmarks.latency.run import run as run_latency
+from refusion.benchmarks.reports import write_report
 from refusion.errors import InputError, RefusionError
 from refusion.export.engine import build_engine
 

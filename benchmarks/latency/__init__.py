@@ -2,3 +2,6 @@
 
 `refusion bench latency` is the command; `run` in `refusion.benchmarks.latency.run` is what it calls.
 """
+
+FORMAT = "refusion latency 1"
+"""Of reports of latency."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from refusion.backends import BACKENDS
 from refusion.benchmarks.facts import facts
+from refusion.benchmarks.latency import FORMAT
 from refusion.benchmarks.latency.baselines import Baseline, compiling_anew, export_naively
 from refusion.benchmarks.latency.contenders import DEVICES, Contender, contenders
 from refusion.benchmarks.latency.engines import engine_facts
@@ -20,7 +21,6 @@ from refusion.benchmarks.latency.frames import FrameResult, measure_frames
 from refusion.benchmarks.latency.network import NetworkResult, measure_network
 from refusion.benchmarks.latency.power import PowerPlan, measure_power
 from refusion.benchmarks.latency.precisions import Precision
-from refusion.benchmarks.latency.report_file import FORMAT
 from refusion.benchmarks.latency.request import QUICK, Effort, LatencyRequest
 from refusion.benchmarks.latency.scaling import ScalingResult, measure_scaling
 from refusion.benchmarks.latency.sensors import find_sensors, opened_sensors

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +10,6 @@ from refusion.benchmarks.quality.intervals import Comparison, comparisons, mean_
 from refusion.benchmarks.quality.known_figures import Check, checks
 from refusion.benchmarks.quality.measuring import Measured
 from refusion.benchmarks.quality.run import QualityRun
-from refusion.errors import InputError
-from refusion.files import replacing
 from refusion.metrics import mean
 
 FORMAT = "refusion-quality-1"
@@ -92,33 +88,3 @@ def _steadiness(measured: Measured) -> dict[str, Any]:
             for name, one in clips.items()
         },
     }
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """Read a report that `refusion bench quality --json` wrote.
-
-    Raises:
-        InputError: There is no such file, or it is no such report.
-    """
-    try:
-        report = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"there is no report {path}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from None
-    found = report.get("format") if isinstance(report, dict) else None
-    if found != FORMAT:
-        raise InputError(
-            f"{path} is no report of `refusion bench quality --json`: its format is {found!r}, not {FORMAT!r}"
-        )
-    return dict(report)
-
-
-def write_report(path: Path, run: QualityRun, *, force: bool) -> None:
-    """Write a run's report.
-
-    Raises:
-        OutputError: The file is there already (without force), or cannot be written.
-    """
-    with replacing(path, force=force) as partial:
-        partial.write_text(json.dumps(as_json(run), indent=1) + "\n")

@@ -8,9 +8,10 @@ from pathlib import Path
 from refusion.benchmarks.quality.page import SetPictures, page
 from refusion.benchmarks.quality.pairs_file import pairs_csv
 from refusion.benchmarks.quality.pictures import flicker_plot, metrics_plot, require_plots, sheet
-from refusion.benchmarks.quality.report_file import as_json, write_report
+from refusion.benchmarks.quality.report_file import as_json
 from refusion.benchmarks.quality.run import QualityRun
 from refusion.benchmarks.quality.sets import EvaluationSet
+from refusion.benchmarks.reports import write_report
 from refusion.files import make_folder, refuse_existing, replacing
 
 PAGE, PAIRS, REPORT = "report.html", "pairs.csv", "report.json"
@@ -51,12 +52,12 @@ def write_folder(folder: Path, run: QualityRun, *, force: bool) -> None:
             with replacing(folder / name, force=force) as partial:
                 partial.write_bytes(content)
         pictures[data.name] = SetPictures(*files.values())
-    pairs = pairs_csv(run)
+    pairs, report = pairs_csv(run), as_json(run)
     with replacing(folder / PAIRS, force=force) as partial:
         partial.write_text(pairs)
-    write_report(folder / REPORT, run, force=force)
+    write_report(folder / REPORT, report, force=force)
     with replacing(folder / PAGE, force=force) as partial:
-        partial.write_text(page(run, as_json(run), pictures, pairs), encoding="utf-8")
+        partial.write_text(page(run, report, pictures, pairs), encoding="utf-8")
 
 
 def _sheet_name(data: EvaluationSet) -> str:

@@ -96,13 +96,14 @@ def latency(
     `refusion export` built. Run it on a quiet machine: the report states the load.
     """
     if compare is not None:
+        from refusion.benchmarks.latency import FORMAT
         from refusion.benchmarks.latency.comparison import compare as compared
-        from refusion.benchmarks.latency.report_file import read_report
+        from refusion.benchmarks.reports import read_report
 
-        print(compared(*map(read_report, compare)))
+        print(compared(*(read_report(path, of=FORMAT) for path in compare)))
         return
-    from refusion.benchmarks.latency.report_file import write_report
     from refusion.benchmarks.latency.run import run
+    from refusion.benchmarks.reports import write_report
     from refusion.files import refuse_unwritable
 
     if json_file is not None:

@@ -79,9 +79,10 @@ def quality(
 ) -> None:
     """Measure fused pictures against their sources, and how much clips flicker, for many methods at once."""
     from refusion.benchmarks.quality import asking
-    from refusion.benchmarks.quality.report_file import write_report
+    from refusion.benchmarks.quality.report_file import as_json
     from refusion.benchmarks.quality.report_folder import PAGE, refuse_folder, write_folder
     from refusion.benchmarks.quality.run import QualityRequest, run
+    from refusion.benchmarks.reports import write_report
     from refusion.cli.progress import progress_bar
     from refusion.files import refuse_unwritable
 
@@ -109,7 +110,7 @@ def quality(
         write_folder(output, measured, force=force)
         print(f"wrote {output / PAGE}")
     if json_file is not None:
-        write_report(json_file, measured, force=force)
+        write_report(json_file, as_json(measured), force=force)
         print(f"wrote {json_file}")
 
 

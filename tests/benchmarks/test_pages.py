@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from refusion.benchmarks import page_parts, pages
-from refusion.benchmarks.latency.report_file import FORMAT as LATENCY
-from refusion.benchmarks.latency.report_file import write_report
+from refusion.benchmarks.latency import FORMAT as LATENCY
 from refusion.benchmarks.page_parts import PARTS, Reports
-from refusion.benchmarks.reports import read_report
+from refusion.benchmarks.reports import read_report, write_report
 from refusion.errors import InputError
 from refusion.files import read_image
 

@@ -12,7 +12,8 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 from refusion.benchmarks import roofline
 from refusion.benchmarks.facts import facts
-from refusion.benchmarks.latency.report_file import FORMAT, write_report
+from refusion.benchmarks.latency import FORMAT
+from refusion.benchmarks.reports import write_report
 from refusion.benchmarks.roofline import Count, closeness, count, floor
 from refusion.benchmarks.roofline_devices import DEVICES
 from refusion.benchmarks.roofline_rates import DeviceRates, Product

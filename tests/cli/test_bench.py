@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from refusion.benchmarks.latency.report_file import read_report
+from refusion.benchmarks.reports import read_report
 
 Command = Callable[..., Any]
 SMALL = ("bench", "latency", "--quick", "--backend", "onnxruntime", "--no-baselines", "--size", "32x24")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from refusion.benchmarks.quality.report_file import read_report
+from refusion.benchmarks.reports import read_report
 from refusion.metrics import METRICS
 
 Command = Callable[..., Any]

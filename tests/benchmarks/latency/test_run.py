@@ -16,11 +16,11 @@ from refusion.benchmarks.latency.contenders import Contender, Weights
 from refusion.benchmarks.latency.network import measure_network
 from refusion.benchmarks.latency.power import PowerPlan
 from refusion.benchmarks.latency.probe import Probe, ProbeRequest
-from refusion.benchmarks.latency.report_file import read_report, write_report
 from refusion.benchmarks.latency.samples import Samples, Turns
 from refusion.benchmarks.latency.scaling import ScalingPlan, ScalingResult
 from refusion.benchmarks.latency.skipped import Skipped
-from refusion.errors import BackendError, InputError
+from refusion.benchmarks.reports import read_report, write_report
+from refusion.errors import BackendError
 from refusion.models import Model
 from refusion.tasks import Task
 
@@ -124,20 +124,3 @@ def test_a_report_on_disk_is_the_same_with_times_in_lines(report: dict[str, Any]
     assert read_report(tmp_path / "r.json") == json.loads(json.dumps(report))
     lines = (tmp_path / "r.json").read_text().splitlines()
     assert any(line.strip().startswith('"times_ms": [') and line.count(",") >= 2 for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "there is no report .*r.json"),
-        ("{", "cannot be read as JSON"),
-        ("[1]", "its format is None, not 'refusion latency 1'"),
-        ('{"format": "refusion latency 9"}', "its format is 'refusion latency 9'"),
-    ],
-)
-def test_other_files_are_no_reports(tmp_path: Path, content: str | None, message: str) -> None:
-    path = tmp_path / "r.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError, match=message):
-        read_report(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shutil
 from collections import defaultdict
@@ -17,12 +16,12 @@ import pytest
 
 from refusion.benchmarks.quality.classical import Baseline
 from refusion.benchmarks.quality.methods import Classical, Results, VisibleOnly
-from refusion.benchmarks.quality.report_file import read_report
 from refusion.benchmarks.quality.report_folder import refuse_folder, write_folder
 from refusion.benchmarks.quality.run import QualityRequest, QualityRun, Skipped, run
 from refusion.benchmarks.quality.sets import EvaluationSet, own_set
 from refusion.benchmarks.quality.tables import number, quality_table, skipped_lines, video_table
-from refusion.errors import InputError, OutputError
+from refusion.benchmarks.reports import read_report
+from refusion.errors import OutputError
 from refusion.metrics import METRICS
 from refusion.tasks import Task
 
@@ -186,23 +185,3 @@ def test_a_report_is_not_replaced_unasked(folder: Path, measured: QualityRun, tm
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file cannot be made: it is a file, not a folder"):
         refuse_folder(tmp_path / "file", measured.sets, force=False)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "there is no report"),
-        ("{", "cannot be read as JSON"),
-        (
-            json.dumps({"format": "refusion latency 1"}),
-            "format is 'refusion latency 1', not 'refusion-quality-1'",
-        ),
-        ("[]", "its format is None"),
-    ],
-)
-def test_what_is_no_report(tmp_path: Path, content: str | None, message: str) -> None:
-    path = tmp_path / "r.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError, match=message):
-        read_report(path)
