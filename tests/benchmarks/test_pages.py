@@ -11,7 +11,7 @@ import pytest
 from refusion.benchmarks import page_parts, pages
 from refusion.benchmarks.latency import FORMAT as LATENCY
 from refusion.benchmarks.page_parts import PARTS, Reports
-from refusion.benchmarks.reports import read_report, write_report
+from refusion.benchmarks.reports import write_report
 from refusion.errors import InputError
 from refusion.files import read_image
 
@@ -139,18 +139,6 @@ def test_the_command_fills_a_page_and_draws(
     assert "| 1280x720 " in page.read_text()
     assert read_image(tmp_path / pages.SCALING_FIGURE).shape[2] == 3
     assert "no report has the part 'quality'" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [(None, "there is no report"), ("{", "cannot be read as JSON"), ("[1]", 'it has no "format"')],
-)
-def test_what_is_no_report_is_refused(text: str | None, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "r.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        read_report(path)
 
 
 def test_power_is_a_table_or_said_to_be_untold(reports: Reports) -> None:
