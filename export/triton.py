@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from refusion.backends.tensorrt.shapes import ShapeProfile
@@ -34,6 +34,8 @@ class TritonModel:
     profile: ShapeProfile
     note: str
     """A line for people, at the head of the configuration."""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """What clients compare, so that they notice another model: parameters of the configuration."""
 
     def configuration(self) -> str:
         """Return config.pbtxt (Triton's ModelConfig in protobuf's text form)."""
@@ -55,6 +57,10 @@ class TritonModel:
         ]
         if largest > 1:
             lines.append(f"dynamic_batching {{ max_queue_delay_microseconds: {QUEUE_DELAY_US} }}")
+        lines += [
+            f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
+            for key, value in self.identity.items()
+        ]
         lines += [_warm_up(batch, self.profile.optimum[1:]) for batch in sorted({1, largest})]
         return "\n".join(lines) + "\n"
 

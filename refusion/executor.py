@@ -88,13 +88,19 @@ class CpuExecutor:
     stage sets the rate: what is shorter than the network costs no time, as long as a core is free for it.
     """
 
-    frames_in_flight = 3
+    def __init__(self, backend: Backend, clock: StageClock, *, runs_at_once: int = 1) -> None:
+        """Start nothing yet.
 
-    def __init__(self, backend: Backend, clock: StageClock) -> None:
+        Args:
+            backend: What runs the network.
+            clock: Takes the times of the stages.
+            runs_at_once: Runs of the network that overlap: more than one where it runs elsewhere.
+        """
         self.backend = backend
         self.clock = clock
+        self.frames_in_flight = 2 + runs_at_once
         # Threads start with the first submission, and end with the executor if nobody closes it.
-        self._network = ThreadPoolExecutor(1, "refusion network")
+        self._network = ThreadPoolExecutor(runs_at_once, "refusion network")
         self._post = ThreadPoolExecutor(1, "refusion post")
         self._order = threading.Lock()
 

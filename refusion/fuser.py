@@ -46,6 +46,7 @@ class Fuser:
         device: str | Device = "auto",
         engines: str | Path | Sequence[str | Path] | None = None,
         trust: bool = False,
+        url: str | None = None,
         output_range: str | RangePolicy = "image",
         threads: int = 0,
     ) -> None:
@@ -57,14 +58,16 @@ class Fuser:
                 to it. None: full, or whatever the file of weights holds.
             weights: A file to use instead of the shipped weights: `.onnx` or `.safetensors` of ours, an
                 official ReFusion `.pth`, or a TensorRT engine of ours, `.plan`.
-            backend: native, native-bf16 (see NativeBackend), tensorrt, onnxruntime, torch, or auto. auto
-                takes a TensorRT engine that was built from these weights for this GPU, for each size of
-                frames that one fits; other sizes run on the fastest backend that can read the weights (native
-                where there is no GPU), and a warning in the log says so. tensorrt refuses a size that no
-                engine fits.
+            backend: native, native-bf16 (see NativeBackend), tensorrt, onnxruntime, torch, triton (see url),
+                or auto. auto takes a TensorRT engine that was built from these weights for this GPU, for each
+                size of frames that one fits; other sizes run on the fastest backend that can read the weights
+                (native where there is no GPU), and a warning in the log says so. tensorrt refuses a size that
+                no engine fits.
             device: cpu; cuda: on the first GPU or not at all; or auto: on the GPU if one can be used.
             engines: Folder, or folders, of TensorRT engines; default: `$REFUSION_ENGINES`, else ./engines.
             trust: Also load engines that another user or machine built. They are machine code.
+            url: For triton, the server: `HOST:PORT`; also names the model of several, and how the server is
+                asked: `HOST:PORT[/MODEL][?deadline_s=S&retry_s=S&shared_memory=auto|on|off]`.
             output_range: Range policy of single calls: "image" stretches each result to its own minimum and
                 maximum, as the official script does; "off" leaves the network's values.
             threads: CPU threads of the network; 0 takes all cores.
@@ -73,7 +76,7 @@ class Fuser:
             UsageError: An unknown task, model, backend, device or range policy, or some that do not fit.
             InputError: There is no such weights file.
             WeightsError: The weights are damaged, missing, or not ours.
-            BackendError: The backend is not installed, the device is not there, or no engine fits.
+            BackendError: The backend is not installed, the device or server is not there, or no engine fits.
         """
         self.task = Task.parse(task)
         self.output_range = RangePolicy.parse(output_range)
@@ -89,8 +92,9 @@ class Fuser:
             engines=engine_folders_of(engines),
             trust=trust,
             threads=threads,
+            url=url,
         )
-        self.weights, self._executor = placement.open(self.clock)
+        self._weights, self._executor = placement.open(self.clock)
 
     @property
     def description(self) -> str:
@@ -98,8 +102,21 @@ class Fuser:
         return self._executor.description
 
     @property
+    def weights(self) -> Path:
+        """The file of weights that is used.
+
+        Raises:
+            UsageError: There is none here: a server has it.
+        """
+        if self._weights is None:
+            raise UsageError(
+                f"the weights are the server's ({self.description}); there is no file of them here"
+            )
+        return self._weights
+
+    @property
     def frames_in_flight(self) -> int:
-        """How many pairs of a stream keep the device busy: two on a GPU, three on a CPU."""
+        """How many pairs of a stream keep the device busy: two on a GPU, three on a CPU, four on a server."""
         return self._executor.frames_in_flight
 
     def __call__(self, a: Any, b: Any, *, warp: Warp | None = None) -> Frame:

@@ -60,13 +60,17 @@ class Placement:
     engines: tuple[Path, ...] | None
     trust: bool
     threads: int
+    url: str | None = None
+    """Of a Triton server."""
 
-    def open(self, clock: StageClock) -> tuple[Path, Executor]:
-        """Return the file of weights that is used, and what runs it.
+    def open(self, clock: StageClock) -> tuple[Path | None, Executor]:
+        """Return the file of weights that is used (None: a server has it), and what runs it.
 
         Raises:
             RefusionError: As Fuser says.
         """
+        if self.backend == "triton" or self.url is not None:
+            return None, self._open_triton(clock)
         if self.weights is not None and self.model is not None:
             refuse_other_model(self.weights, self.model)
         if self.weights is not None and self.weights.suffix == PLAN_SUFFIX:
@@ -84,6 +88,25 @@ class Placement:
             raise UsageError(f"{plan.name} is a TensorRT engine; the {self.backend} backend cannot run it")
         self._refuse_cpu()
         return self._open_engine(plan, clock, rebuild=True)
+
+    def _open_triton(self, clock: StageClock) -> Executor:
+        from refusion.backends.triton.address import TritonAddress
+
+        if self.backend != "triton":
+            raise UsageError(f"{self.url} is the address of a server: it goes with the backend triton")
+        if self.url is None:
+            raise UsageError("the triton backend needs the address of a server: url (--triton-url) HOST:PORT")
+        if self.weights is not None:
+            raise UsageError(
+                f"the triton backend runs what its server has: leave out the weights ({self.weights.name})"
+            )
+        if self.device is not Device.auto:
+            raise UsageError("the server chooses the device of the triton backend: leave the device at auto")
+        address = TritonAddress.parse(self.url)
+        from refusion.backends.triton.backend import TritonBackend
+
+        # Two requests: while one travels, the server has another, or both in one batch.
+        return CpuExecutor(TritonBackend(address, self.task, model=self.model), clock, runs_at_once=2)
 
     def _open_tensorrt(self, clock: StageClock) -> tuple[Path, Executor]:
         from refusion.backends.tensorrt.device import cuda_device

@@ -40,6 +40,7 @@ BACKENDS = {
     "onnxruntime": BackendFacts(("onnxruntime",), (".onnx",), "pip install onnxruntime"),
     "torch": BackendFacts(("torch",), CHECKPOINTS, "pip install 'refusion[export]'"),
     "tensorrt": BackendFacts(("tensorrt", "tensorrt_rtx"), (".plan",), "see `refusion doctor`"),
+    "triton": BackendFacts(("tritonclient",), (), "pip install 'refusion[triton]'", unasked=False),
 }
 
 

@@ -129,6 +129,7 @@ class Export:
 
     def write_triton(self) -> None:
         """Write the model repository: the ONNX, and a plan where TensorRT can build one here."""
+        from refusion.backends.triton.served_model import CHECKPOINT, MODEL, PRECISION, TASK, model_name
         from refusion.export.onnx_source import read_source
         from refusion.export.triton import TritonBackend, TritonModel, write_model_repository
 
@@ -139,27 +140,38 @@ class Export:
         onnx = self.onnx or self.write_onnx(is_dynamic=True).path
         source = read_source(onnx)
         name = source.task + Model[source.model].value.suffix
-        stem = f"refusion_{name.replace('-', '_')}_{source.precision}"
+        identity = {
+            TASK: source.task,
+            MODEL: source.model,
+            PRECISION: source.precision,
+            CHECKPOINT: source.checkpoint_sha256,
+        }
+        onnx_name, plan_name = (
+            model_name(source.task, Model[source.model], source.precision, runtime)
+            for runtime in ("onnx", "tensorrt")
+        )
         models = [
             TritonModel(
-                f"{stem}_onnx",
+                onnx_name,
                 TritonBackend.onnxruntime,
                 onnx,
                 profile,
                 f"{name}, {source.precision}, any GPU or CPU; weights {source.checkpoint_sha256[:12]}",
+                identity,
             )
         ]
         built = self._plan_for_triton(onnx, profile)
         if built is not None:
-            identity = built.record.identity
+            built_for = built.record.identity
             models.append(
                 TritonModel(
-                    f"{stem}_tensorrt",
+                    plan_name,
                     TritonBackend.tensorrt,
                     built.path,
                     profile,
-                    f"{name}, {source.precision}; needs TensorRT {identity.tensorrt_version} and "
-                    f"{identity.gpu_name} ({identity.compute_capability})",
+                    f"{name}, {source.precision}; needs TensorRT {built_for.tensorrt_version} and "
+                    f"{built_for.gpu_name} ({built_for.compute_capability})",
+                    identity,
                 )
             )
         for folder in write_model_repository(self.folder / "triton", models, force=self.force):

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from refusion.cli.options import (
+    BackendOption,
     DeviceOption,
     EnginesOption,
     ForceOption,
     ModelOption,
     TaskOption,
     ThreadsOption,
+    TritonUrlOption,
     TrustOption,
 )
 
@@ -41,9 +43,8 @@ def fuse(
             "a TensorRT engine (.plan)."
         ),
     ] = None,
-    backend: Annotated[
-        str, typer.Option(help="auto, native, native-bf16, onnxruntime, tensorrt or torch.")
-    ] = "auto",
+    backend: BackendOption = "auto",
+    triton_url: TritonUrlOption = None,
     device: DeviceOption = "auto",
     engines: EnginesOption = None,
     trust: TrustOption = False,
@@ -89,6 +90,7 @@ def fuse(
             device=device,
             engines=engines,
             trust=trust,
+            url=triton_url,
             output_range=RangePolicy.image if is_video else policy,
             threads=threads,
         )

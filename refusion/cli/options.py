@@ -29,6 +29,15 @@ EnginesOption = Annotated[
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Load engines that others built, too: they are machine code.")
 ]
+BackendOption = Annotated[
+    str, typer.Option(help="auto, native, native-bf16, onnxruntime, tensorrt, torch or triton.")
+]
+TritonUrlOption = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="HOST:PORT", help="With --backend triton: the server's gRPC address; /MODEL may follow."
+    ),
+]
 InfraredOption = Annotated[
     str,
     typer.Option(

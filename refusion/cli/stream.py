@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from refusion.cli.options import (
+    BackendOption,
     DeviceOption,
     EnginesOption,
     ForceOption,
@@ -15,6 +16,7 @@ from refusion.cli.options import (
     InfraredRateOption,
     ModelOption,
     ThreadsOption,
+    TritonUrlOption,
     TrustOption,
     VisibleOption,
     VisibleRateOption,
@@ -107,9 +109,8 @@ def stream(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Weights instead of the shipped ones; see refusion fuse."),
     ] = None,
-    backend: Annotated[
-        str, typer.Option(help="auto, native, native-bf16, onnxruntime, tensorrt or torch.")
-    ] = "auto",
+    backend: BackendOption = "auto",
+    triton_url: TritonUrlOption = None,
     device: DeviceOption = "auto",
     engines: EnginesOption = None,
     trust: TrustOption = False,
@@ -166,6 +167,7 @@ def stream(
             device=device,
             engines=engines,
             trust=trust,
+            url=triton_url,
             threads=threads,
         ) as running,
         serving(running, address, token) as url,

@@ -54,6 +54,7 @@ def open_stream(
     device: str | Device = "auto",
     engines: str | Path | Sequence[str | Path] | None = None,
     trust: bool = False,
+    url: str | None = None,
     threads: int = 0,
 ) -> FusionStream:
     """Open an infrared and a visible source as one fused stream.
@@ -90,7 +91,7 @@ def open_stream(
         recordings: Folder of recordings and snapshots that a viewer asks for.
         force: Replace outputs that are there.
         max_frames: End after so many frames.
-        model, weights, backend, device, engines, trust, threads: See `Fuser`.
+        model, weights, backend, device, engines, trust, url, threads: See `Fuser`.
 
     Raises:
         UsageError: Options that do not fit together, or unknown names.
@@ -138,6 +139,7 @@ def open_stream(
                 device=device,
                 engines=engines,
                 trust=trust,
+                url=url,
                 threads=threads,
             )
         )

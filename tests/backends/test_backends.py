@@ -23,7 +23,7 @@ def test_onnxruntime_and_torch_agree() -> None:
 def test_every_backend_reports() -> None:
     report = {capability.name: capability for capability in capabilities()}
     assert report["onnxruntime"].available
-    assert set(report) == {"native", "native-bf16", "onnxruntime", "tensorrt", "torch"}
+    assert set(report) == {"native", "native-bf16", "onnxruntime", "tensorrt", "torch", "triton"}
     assert report["onnxruntime"].detail.startswith("onnxruntime")
 
 
