@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from triton_server import free_port
 
 COMMAND = "REFUSION_TRITON_SERVER"
 START_S = 60
+OWN_MEMORY = "triton_*_shm_region_*"
+"""In /dev/shm: what Triton's Python backend shares with its own processes, and leaves behind when killed."""
 
 
 class RealServer:
@@ -30,22 +33,47 @@ class RealServer:
         from tritonclient.grpc import InferenceServerClient
         from tritonclient.utils import InferenceServerException
 
+        before = _own_memory()
         with (self.folder.parent / "triton.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*shlex.split(os.environ[COMMAND]), *self._options], stdout=log, stderr=log
+                [*shlex.split(os.environ[COMMAND]), *self._options],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         given_up_s = time.monotonic() + START_S
-        while True:
+        is_ready = False
+        while not is_ready:
             try:
                 with InferenceServerClient(self.address) as client:
-                    if client.is_server_ready(client_timeout=1.0):
-                        return
+                    is_ready = client.is_server_ready(client_timeout=1.0)
             except InferenceServerException:
                 assert self._process.poll() is None, "the server ended: see triton.log"
             assert time.monotonic() < given_up_s, "the server did not get ready: see triton.log"
             time.sleep(0.2)
+        self._memory = _own_memory() - before
 
     def kill(self) -> None:
-        """End it at once: kill -9."""
-        self._process.kill()
-        self._process.wait()
+        """End it and what it started at once: kill -9."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for path in self._memory:
+            path.unlink(missing_ok=True)
+
+    def hold_up(self, seconds: float) -> None:
+        """Stop it for so long; then it goes on with what it had to do."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def region_count(self) -> int:
+        """Return how many regions of clients it has open."""
+        from tritonclient.grpc import InferenceServerClient
+
+        with InferenceServerClient(self.address) as client:
+            return len(client.get_system_shared_memory_status().regions)
+
+
+def _own_memory() -> set[Path]:
+    return set(Path("/dev/shm").glob(OWN_MEMORY))

@@ -10,6 +10,8 @@ import itertools
 import mmap
 import os
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,7 +31,7 @@ class Faults:
     """Called with the number of each request, from 0; may block, or abort by the context."""
 
     before: Callable[[int, Any], None] = lambda number, context: None
-    """Before the input is read."""
+    """After the input is read, before the network runs."""
     after: Callable[[int, Any], None] = lambda number, answer: None
     """After the output is written, before the answer leaves; may change the answer."""
     writes_output: bool = True
@@ -44,18 +46,25 @@ class Repository(service_pb2_grpc.GRPCInferenceServiceServicer):
 
     def __init__(self, folder: Path, faults: Faults) -> None:
         self.faults = faults
+        self.running = threading.Event()
+        self.running.set()
         self.regions: dict[str, mmap.mmap] = {}
         self.configs = {
             path.parent.name: text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
             for path in folder.glob("*/config.pbtxt")
         }
-        self.sessions = {
-            name: onnxruntime.InferenceSession(
-                folder / name / "1/model.onnx", providers=["CPUExecutionProvider"]
-            )
-            for name in self.configs
-        }
+        self._folder = folder
+        self._sessions: dict[str, onnxruntime.InferenceSession] = {}
+        self._loading = threading.Lock()
         self._numbers = itertools.count()
+
+    def session(self, name: str) -> onnxruntime.InferenceSession:
+        """Return what runs a model, loaded when it is first asked for."""
+        with self._loading:
+            if name not in self._sessions:
+                path = self._folder / name / "1/model.onnx"
+                self._sessions[name] = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+            return self._sessions[name]
 
     def ServerMetadata(self, request: Any, context: Any) -> Any:
         """Say what this is."""
@@ -95,7 +104,7 @@ class Repository(service_pb2_grpc.GRPCInferenceServiceServicer):
     def SystemSharedMemoryStatus(self, request: Any, context: Any) -> Any:
         """List the regions."""
         answer = service_pb2.SystemSharedMemoryStatusResponse()
-        for name in self.regions:
+        for name in tuple(self.regions):
             answer.regions[name].name = name
         return answer
 
@@ -107,10 +116,12 @@ class Repository(service_pb2_grpc.GRPCInferenceServiceServicer):
         assert (tensor.name, tensor.datatype) == ("sources", "FP32")
         shape = tuple(tensor.shape)
         source, target = self._place(tensor, context), self._place(requested, context)
-        self.faults.before(number, context)
         raw = request.raw_input_contents[0] if source is None else source
-        sources = np.frombuffer(raw, np.float32, int(np.prod(shape))).reshape(shape)
-        (fused,) = self.sessions[request.model_name].run(["fused"], {"sources": sources})
+        # A copy, as in a batch: what is answered late is then the frame that was asked for.
+        sources = np.frombuffer(raw, np.float32, int(np.prod(shape))).reshape(shape).copy()
+        self.running.wait()
+        self.faults.before(number, context)
+        (fused,) = self.session(request.model_name).run(["fused"], {"sources": sources})
         answer = service_pb2.ModelInferResponse(
             model_name=request.model_name, model_version="1", id=request.id
         )
@@ -160,6 +171,16 @@ class LocalServer:
     def kill(self) -> None:
         """End at once, whatever is being answered."""
         self._server.stop(None).wait()
+
+    def hold_up(self, seconds: float) -> None:
+        """Answer nobody for so long; then go on with what there was to do."""
+        self.repository.running.clear()
+        time.sleep(seconds)
+        self.repository.running.set()
+
+    def region_count(self) -> int:
+        """Return how many regions of clients it has open."""
+        return len(self.repository.regions)
 
 
 def free_port() -> int:

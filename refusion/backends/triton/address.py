@@ -75,9 +75,11 @@ class TritonAddress:
             raise _refused(url, f"the scheme is {parts.scheme}, and Triton is asked by gRPC")
         if not host or parts.username is not None or parts.fragment:
             raise _refused(url, "it has no host" if not host else "it has parts that are not known")
+        if not (host.isascii() and host.isprintable() and " " not in host):
+            raise _refused(url, f"{host!r} is no name of a host")
         model = parts.path.strip("/")
-        if "/" in model:
-            raise _refused(url, f"{model} is no name of a model")
+        if "/" in model or not model.isprintable():
+            raise _refused(url, f"{model!r} is no name of a model")
         unknown = options.keys() - {"deadline_s", "retry_s", "shared_memory"}
         if unknown:
             raise _refused(url, f"there is no option {', '.join(sorted(unknown))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ class TritonClient:
         Raises:
             BackendError: The client library is not installed.
         """
+        # gRPC prints its own account of each lost connection to standard error; ours is in the log.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         try:
             from tritonclient.grpc import InferenceServerClient
         except (ImportError, RuntimeError) as error:
