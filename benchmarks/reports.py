@@ -29,7 +29,7 @@ def read_report(path: Path, *, of: str | None = None) -> Report:
         report = json.loads(path.read_text())
     except FileNotFoundError:
         raise InputError(f"there is no report {path}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(report, dict) or not isinstance(report.get("format"), str):
         raise InputError(f'{path} is no report of a benchmark: it has no "format"')

@@ -165,7 +165,7 @@ def exported_before(request: OnnxRequest, target: Path) -> ExportReport | None:
         model = onnx.load(target, load_external_data=False)
         found = {entry.key: entry.value for entry in model.metadata_props}
         accuracy = Accuracy(**json.loads(found.pop(ACCURACY_KEY)))
-    except (OSError, DecodeError, KeyError, ValueError, TypeError):
+    except (OSError, DecodeError, KeyError, ValueError, TypeError, RecursionError):
         return None
     if found != request.metadata():
         return None

@@ -86,7 +86,7 @@ def read_source(path: Path) -> OnnxSource:
 def _accuracy(path: Path, text: str) -> dict[str, Any]:
     try:
         accuracy = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         accuracy = None
     if not isinstance(accuracy, dict):
         raise WeightsError(
@@ -107,8 +107,12 @@ def _described(path: Path, data: bytes) -> tuple[dict[str, str], tuple[int | Non
     except Exception as error:  # the runtime's exceptions have no common public base
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(f"{path} is not a readable ONNX model ({reason}): {EXPORT}") from None
-    inputs = [(value.name, value.type, len(value.shape)) for value in session.get_inputs()]
-    outputs = [(value.name, value.type) for value in session.get_outputs()]
+    try:
+        inputs = [(value.name, value.type, len(value.shape)) for value in session.get_inputs()]
+        outputs = [(value.name, value.type) for value in session.get_outputs()]
+        metadata = dict(session.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError:
+        raise WeightsError(f"{path} is damaged: names or metadata within are no text; {EXPORT}") from None
     if inputs != [("sources", "tensor(float)", 4)] or outputs != [("fused", "tensor(float)")]:
         raise WeightsError(
             f"{path} is not a ReFusion model: expected the float32 input 'sources' of 4 dimensions and the "
@@ -117,4 +121,4 @@ def _described(path: Path, data: bytes) -> tuple[dict[str, str], tuple[int | Non
     batch, _, height, width = (
         size if isinstance(size, int) else None for size in session.get_inputs()[0].shape
     )
-    return dict(session.get_modelmeta().custom_metadata_map), (batch, height, width)
+    return metadata, (batch, height, width)

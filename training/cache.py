@@ -112,7 +112,7 @@ def _read(name: Path, sources: Sources) -> Planes | None:
         expected = 2 * channels * int(sizes.prod(axis=1).sum())
         if values.stat().st_size != expected:
             raise ValueError(f"{values.stat().st_size} bytes of values instead of {expected}")
-    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         log.warning("%s is damaged (%s); the images are decoded again", index, error)
         return None
     return Planes.mapped(values, sizes, channels)

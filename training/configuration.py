@@ -225,7 +225,7 @@ def parsed(key: str, text: str) -> bool | int | float | str:
 
 
 def _parsed_int(text: str) -> int | None:
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else None
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
 
 
 def _parsed_float(text: str) -> float | None:

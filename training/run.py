@@ -71,7 +71,7 @@ def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Ite
             not fit.
         DivergenceError: The training went astray.
     """
-    before = _recorded(request.run) if request.resume else None
+    before = recorded_settings(request.run) if request.resume else None
     plan = _resumed(request, before) if before else _new(request)
     configuration = plan.configuration
     if configuration.threads:
@@ -167,18 +167,24 @@ def _new(request: Request) -> _Plan:
     return _Plan(task, tuple(request.data), configuration.fitted())
 
 
-def _recorded(run: Path) -> dict[str, Any]:
+def recorded_settings(run: Path) -> dict[str, Any]:
+    """Return what a run wrote down when it started: its task, data folders and configuration.
+
+    Raises:
+        InputError: There is no run in the folder, or its settings are damaged.
+    """
     if not (run / STATE).is_file():
         raise InputError(f"there is no run to resume in {run}")
     path = run / SETTINGS_FILE
     try:
         content = json.loads(path.read_text())
-        return {
-            **content,
-            "task": Task.parse(content["task"]).name,
-            "data_folders": [*content["data_folders"]],
-        }
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        folders, configuration = content["data_folders"], content["configuration"]
+        if not isinstance(folders, list) or not all(isinstance(folder, str) for folder in folders):
+            raise ValueError("data_folders is no list of names")
+        if not isinstance(configuration, dict):
+            raise ValueError("configuration holds no settings")
+        return {**content, "task": Task.parse(content["task"]).name}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
         raise InputError(f"{path} is missing or damaged: {error}") from None
 
 

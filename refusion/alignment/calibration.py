@@ -122,8 +122,10 @@ class Calibration:
             )
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or matrix[2, 2] == 0:
             raise InputError("a calibration's homography must be 3x3 finite numbers, the last of them not 0")
-        matrix = normalised(matrix)
-        if abs(np.linalg.det(matrix)) < 1e-12:
+        with np.errstate(all="ignore"):
+            matrix = normalised(matrix)
+            determinant = np.linalg.det(matrix)
+        if not (1e-12 <= abs(determinant) < math.inf):  # nan, too, fails to be in there
             raise InputError("a calibration's homography must be invertible")
         for name, distance in (
             ("reference_distance_m", self.reference_distance_m),

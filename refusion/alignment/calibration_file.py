@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from refusion.alignment.calibration import Adjustment, Calibration, CalibrationM
 from refusion.alignment.lens import Lens
 from refusion.errors import InputError, RefusionError
 from refusion.files import replacing
+from refusion.yaml_bounds import refuse_excessive_yaml
 
 FORMAT = 1
+_MOST_PIXELS = 1 << 20
+"""On a side: no camera has more, and products of such numbers stay exact."""
 _HEADER = """\
 # How infrared maps onto visible; made by refusion. Pixels: the middle of the first is (0, 0).
 # homography: from (x, y, 1) of visible to infrared, both without lens distortion, at reference_distance_m.
@@ -52,9 +56,10 @@ def load_calibration(path: Path) -> Calibration:
         raise InputError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"
         ) from None
+    refuse_excessive_yaml(path, text)
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except Exception as error:  # of hostile text, constructors raise nearly anything, and RecursionError
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
         raise InputError(f"{path} is not YAML{where}; make it anew with refusion calibrate") from None
@@ -118,6 +123,12 @@ class _Fields:
             raise self._wrong(name, "a number", value)
         return float(value)
 
+    def finite(self, name: str) -> float:
+        value = self.number(name)
+        if not math.isfinite(value):
+            raise self._wrong(name, "a finite number", value)
+        return value
+
     def optional(self, name: str) -> float | None:
         return self.number(name) if name in self else self._document.pop(name, None)
 
@@ -131,6 +142,8 @@ class _Fields:
         value = self.raw(name)
         if not isinstance(value, list) or len(value) != count or not all(type(v) is int for v in value):
             raise self._wrong(name, f"a list of {count} whole numbers", value)
+        if any(abs(number) > _MOST_PIXELS for number in value):
+            raise self._wrong(name, f"at most {_MOST_PIXELS} pixels", value)
         return tuple(value)
 
     def matrix(self, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -146,7 +159,8 @@ class _Fields:
         return self._wrong(name, expected, value)
 
     def _wrong(self, name: str, expected: str, value: Any) -> InputError:
-        shown = repr(value)
+        # Not repr: lists that hold others by reference ("&a", "*a") grow to any length.
+        shown = reprlib.repr(value)
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
         return InputError(f"the field {self._prefix}{name} must be {expected}, not {shown}")
 
@@ -162,7 +176,12 @@ class _Fields:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # an int past the largest float
+        return False
 
 
 def _is_finite(value: Any) -> bool:
@@ -175,7 +194,7 @@ def _calibration(fields: _Fields) -> Calibration:
         raise fields.wrong("format", f"{FORMAT}, the one this release reads", version)
     method, created = fields.raw("method"), fields.raw("created")
     methods = {member.value: member for member in CalibrationMethod}
-    if method not in methods:
+    if not isinstance(method, str) or method not in methods:
         raise fields.wrong("method", f"one of {', '.join(methods)}", method)
     if not (created is None or isinstance(created, datetime)):
         raise fields.wrong("created", "a date and time", created)
@@ -205,7 +224,7 @@ def _calibration(fields: _Fields) -> Calibration:
 
 def _adjustment(fields: _Fields) -> Adjustment:
     x, y = fields.numbers("offset_px", 2)
-    adjustment = Adjustment((x, y), fields.number("scale"), fields.number("rotation_deg"))
+    adjustment = Adjustment((x, y), fields.finite("scale"), fields.finite("rotation_deg"))
     fields.finish()
     return adjustment
 
@@ -214,7 +233,7 @@ def _lens(fields: _Fields | None) -> Lens | None:
     if fields is None:
         return None
     matrix, distortion = fields.matrix("camera_matrix"), fields.raw("distortion")
-    if not isinstance(distortion, Iterable) or not all(map(_is_finite, distortion)):
+    if not isinstance(distortion, list) or not all(map(_is_finite, distortion)):
         raise fields.wrong("distortion", "a list of numbers", distortion)
     fields.finish()
-    return Lens(matrix, np.array(list(distortion), np.float64))
+    return Lens(matrix, np.array(distortion, np.float64))

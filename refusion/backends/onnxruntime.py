@@ -79,10 +79,14 @@ class OnnxRuntimeBackend:
         return session
 
     def _check_model(self, weights: Path) -> None:
-        inputs = [(value.name, value.type, len(value.shape)) for value in self._session.get_inputs()]
-        outputs = [value.name for value in self._session.get_outputs()]
+        try:
+            inputs = [(value.name, value.type, len(value.shape)) for value in self._session.get_inputs()]
+            outputs = [value.name for value in self._session.get_outputs()]
+            metadata = self.metadata
+        except UnicodeDecodeError:
+            raise WeightsError(f"{weights} is damaged: names or metadata within are no text") from None
         expected = [("sources", "tensor(float)", 4)]
-        if ARCHITECTURE_KEY not in self.metadata or inputs != expected or outputs != ["fused"]:
+        if ARCHITECTURE_KEY not in metadata or inputs != expected or outputs != ["fused"]:
             raise WeightsError(
                 f"{weights} is not a ReFusion model: expected the input {expected[0]}, the output 'fused' "
                 f"and the metadata {ARCHITECTURE_KEY}, found {inputs} and {outputs}; "

@@ -178,6 +178,9 @@ class VideoReader:
             container.close()
             raise InputError(f"{self.path} has no video stream")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            container.close()
+            raise InputError(f"{self.path} has video of a codec that this FFmpeg cannot decode")
         stream.thread_type = "AUTO" if self._ahead else "SLICE"
         return container, stream
 

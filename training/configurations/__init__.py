@@ -12,6 +12,7 @@ from refusion.errors import InputError, UsageError
 from refusion.models import Model
 from refusion.tasks import Task
 from refusion.training.configuration import TrainingConfiguration, parsed
+from refusion.yaml_bounds import refuse_excessive_yaml
 
 FOLDER = Path(__file__).parent
 
@@ -39,11 +40,12 @@ def load_configuration(path: Path) -> TrainingConfiguration:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    refuse_excessive_yaml(path, text)
     try:
         # Nodes instead of values: the texts go through the same strict parser as key=value does (YAML 1.1
         # itself would take 1e-4 for a text), and each knows its line.
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(root, yaml.MappingNode):
         raise UsageError(f"{path} must hold settings, a line each, as in 'epochs: 50'")

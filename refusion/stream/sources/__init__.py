@@ -46,13 +46,17 @@ def open_source(uri: str, options: SourceOptions, *, scene: SharedScene | None =
     if scheme in SCHEMES:
         return NetworkStream(uri, rtsp_transport=options.rtsp_transport)
     path = Path(uri)
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise InputError(f"'{without_password(uri)}' cannot be looked up: {error.strerror}") from None
+    if is_folder:
         return ImageFolder(path, rate_hz=options.rate_hz)
     camera = camera_of(uri, options)
     if camera is not None:
         return Camera(*camera)
-    if scheme is not None and not path.exists():
+    if scheme is not None and not is_there:
         raise InputError(f"'{without_password(uri)}' is no source that is known; give {_KINDS}")
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.exists():
+    if path.suffix.lower() in IMAGE_SUFFIXES and is_there:
         raise InputError(f"{path} is one image; give its folder, or fuse two images with: refusion fuse")
     return VideoFile(path, luma=options.is_infrared)

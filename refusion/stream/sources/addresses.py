@@ -10,8 +10,8 @@ from refusion.errors import InputError
 from refusion.stream.sources.interface import SourceOptions
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):", re.IGNORECASE)
-_CAMERA = re.compile(r"(?:/dev/video)?(\d+)(?:\?(.*))?")
-_SIZE = re.compile(r"(\d+)x(\d+)")
+_CAMERA = re.compile(r"(?:/dev/video)?(\d{1,6})(?:\?(.*))?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})", re.ASCII)
 # The password runs to the last @: one that holds an @ or a / must not show in part.
 _USER_INFO = re.compile(r"://([^:/@\s]*):\S*@")
 _SECRET_KEYS = "password|passwd|pass|pwd|pw|token|secret|api_?key|auth"
@@ -56,7 +56,7 @@ def camera_of(address: str, options: SourceOptions) -> tuple[int, SourceOptions]
             options = replace(options, format=value)
         elif key == "size" and (size := _SIZE.fullmatch(value)) is not None:
             options = replace(options, size=(int(size[1]), int(size[2])))
-        elif key == "rate" and re.fullmatch(r"\d+(\.\d+)?", value):
+        elif key == "rate" and re.fullmatch(r"\d{1,6}(\.\d{1,9})?", value):
             options = replace(options, rate_hz=float(value))
         else:
             raise InputError(

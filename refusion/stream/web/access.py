@@ -93,4 +93,8 @@ class Access:
 
 
 def _equal(given: str | None, expected: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode(), expected.encode())
+    return given is not None and hmac.compare_digest(
+        # aiohttp decodes bytes of headers that are no UTF-8 to what UTF-8 cannot hold.
+        given.encode(errors="backslashreplace"),
+        expected.encode(),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from refusion.errors import InputError
@@ -87,9 +86,15 @@ class Fields:
 def _number(value: Any, name: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"{name} must be a number, not {_kind(value)}")
-    if not math.isfinite(value) or not low <= value <= high:
-        raise InputError(f"{name} must be from {low:g} to {high:g}, not {value:g}")
+    # Compared first: isfinite and :g fail on an int past the largest float.
+    if not low <= value <= high:
+        raise InputError(f"{name} must be from {low:g} to {high:g}, not {_shown(value)}")
     return float(value)
+
+
+def _shown(value: float) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 20 else f"{text[:17]}..."
 
 
 def _kind(value: Any) -> str:
