@@ -1,4 +1,4 @@
-# make setup | demo | bench | bench-more | test | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
+# make setup | demo | bench | bench-more | test | test-sanitize | fuzz | kill | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
 PYTHON ?= python3
 VENV ?= .venv
 # The CPU build of torch. Tests that need torch are skipped, with the reason, where no such build is at
@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc cmake -type f)
 
-.PHONY: setup demo bench bench-more page test lint types format clean
+.PHONY: setup demo bench bench-more page test test-sanitize fuzz kill lint types format clean
 
 setup: $(STAMP)
 
@@ -66,6 +66,37 @@ page: setup
 
 test: setup lint
 	$(BIN)/python -m pytest
+
+# Each parser of outside data for so many seconds; findings are left in out/fuzz.
+FUZZ_SECONDS ?= 120
+fuzz: setup
+	$(BIN)/python -m pip install -q -c constraints.txt atheris
+	set -e; for target in $$($(BIN)/python tests/fuzz/run.py); do \
+	  $(BIN)/python tests/fuzz/run.py $$target --seconds $(FUZZ_SECONDS); done
+
+# So many kills of each command: 45 make more than 200 in all.
+KILLS ?= 45
+kill: setup
+	$(BIN)/python tests/soak/kills.py --kills $(KILLS) --json out/kills.json
+
+# The C++ under AddressSanitizer and UndefinedBehaviorSanitizer (GCC's), called by its tests; then threads, called by
+# a program of their own, as Python is not built for ThreadSanitizer. Left out: fork(), after which a child of a process
+# with threads hangs in the sanitizer's allocator, and a limit of memory, which the sanitizer's own would pass.
+SANITIZED := build/sanitize
+test-sanitize: setup
+	rm -rf $(SANITIZED)/tree && mkdir -p $(SANITIZED)/tree/refusion
+	PATH="$(abspath $(BIN)):$$PATH" cmake -S . -B $(SANITIZED)/address -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer" -DREFUSION_CUDA=off \
+	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -DREFUSION_OUTPUT_DIR=$(abspath $(SANITIZED))/tree/refusion
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build $(SANITIZED)/address --parallel
+	ln -s $(abspath $(filter-out %.so,$(wildcard refusion/*)) export training benchmarks) $(SANITIZED)/tree/refusion/
+	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so) $$(g++ -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(SANITIZED)/tree \
+	  $(BIN)/pytest $(wildcard tests/ops/test_*.py) tests/backends/test_native.py tests/backends/test_lite_network.py -k "not fork and not 2_gb"
+	PATH="$(abspath $(BIN)):$$PATH" cmake -S tests/cpp -B $(SANITIZED)/thread -DCMAKE_CXX_COMPILER=g++ \
+	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS="-fsanitize=thread"
+	PATH="$(abspath $(BIN)):$$PATH" cmake --build $(SANITIZED)/thread --parallel
+	$(BIN)/python tests/cpp/tensor_shapes.py | $(SANITIZED)/thread/thread_driver
 
 lint: setup
 	$(BIN)/ruff check .

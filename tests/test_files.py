@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import stat
 from pathlib import Path
 
@@ -37,6 +38,24 @@ def test_truncated_images_are_refused(tmp_path: Path, suffix: str, share: float)
     path.write_bytes(encoded.tobytes()[: int(share * len(encoded))])
     with pytest.raises(InputError, match="is truncated: its end is missing"):
         read_image(path)
+
+
+def test_a_png_that_states_more_than_it_has_takes_no_memory(tmp_path: Path) -> None:
+    _, encoded = cv2.imencode(".png", PICTURE)
+    data = bytearray(encoded.tobytes())
+    first = data.index(b"IDAT") - 4
+    data[first : first + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "a.png").write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="is truncated: its end is missing"):
+        read_image(tmp_path / "a.png")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**20  # KiB: it stated 4 GiB
+
+
+def test_what_follows_the_end_of_a_png_does_not_count(tmp_path: Path) -> None:
+    _, encoded = cv2.imencode(".png", PICTURE)
+    (tmp_path / "a.png").write_bytes(encoded.tobytes() + b"more")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), PICTURE)
 
 
 @pytest.mark.parametrize("content", [b"", b"this is a text\n" * 10])

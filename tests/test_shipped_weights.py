@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from refusion import Fuser, Task
+from refusion import Fuser, Task, WeightsError
 from refusion.files import read_image
 from refusion.metrics.structure import structural_similarity
 from refusion.models import Model
 from refusion.ops.reference import luma
-from refusion.weights import shipped_weights
+from refusion.weights import read_manifest, shipped_weights
 
 PAIRS = {
     Task.ivif: ("ivif/test/ir", "ivif/test/vis"),
@@ -34,6 +34,22 @@ def test_manifests_say_what_was_trained_and_how_good_it_is(task: Task, model: Mo
     sets = {name.partition("/")[0] for name in manifest["metrics"]}
     own = "ours" if model is Model.full else "lite"
     assert {f"{name}/{own}" for name in sets} <= manifest["metrics"].keys()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[" * 100_000,
+        '{"files": {"onnx": 3}}',
+        '{"files": {"onnx": {"name": "../a.onnx", "sha256": ""}}}',
+        '{"files": {"onnx": {"name": 3, "sha256": ""}}}',
+    ],
+)
+def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "ivif.json").write_text(content)
+    with pytest.raises(WeightsError, match=r"ivif.json is no manifest of weights \(.*\); reinstall refusion"):
+        read_manifest(tmp_path / "ivif.json")
 
 
 @pytest.mark.parametrize("task", Task)

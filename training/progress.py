@@ -72,6 +72,7 @@ class TerminalProgress:
         self._task = self._bar.add_task("", start=True, total=None, losses="", left="?")
         self._bar.start()
         self._time_left = TimeLeft()
+        self._line = ""
 
     def step(self, report: StepReport) -> None:
         """Move the bar."""
@@ -86,16 +87,20 @@ class TerminalProgress:
         )
 
     def epoch(self, report: EpochReport) -> None:
-        """Print the line of the epoch."""
+        """Take what the line of the epoch will say."""
         if report.validation:
             self._time_left.add(VALIDATION, report.validation_seconds)
         record = dict(report.record)
         epoch, seconds = int(record.pop("epoch")), record.pop("seconds")
         values = "  ".join(f"{name} {value:.4g}" for name, value in record.items())
         left = duration_text(self._time_left.seconds(report.left))
-        print(
-            f"epoch {epoch}/{report.epochs}  {values}  took {duration_text(seconds)}, {left} left", flush=True
-        )
+        self._line = f"epoch {epoch}/{report.epochs}  {values}  took {duration_text(seconds)}, {left} left"
+
+    def saved(self) -> None:
+        """Print the line of the epoch: only now is its checkpoint on disk, and no kill can undo it."""
+        if self._line:
+            print(self._line, flush=True)
+        self._line = ""
 
     def close(self) -> None:
         """Take the bar away."""

@@ -60,7 +60,7 @@ class Teacher:
             return cls(fusion, None)
         # Readable: the fusion module was just read from it.
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return cls(fusion, _proposal_of(path, content))
+        return cls(fusion, _proposal_of(path, content) if "modules" in content else None)
 
     def state(self) -> dict[str, Any]:
         """Return what `read` needs, in the form of a run's state."""
@@ -99,12 +99,14 @@ def _proposal_of(path: Path, content: dict[str, Any]) -> LossProposal | None:
     state = {
         name.removeprefix(prefix): value
         for name, value in content["modules"].items()
-        if name.startswith(prefix)
+        if isinstance(name, str) and name.startswith(prefix)
     }
     if not state:
         return None
-    proposal = LossProposal(balanced=bool(content.get("configuration", {}).get("balanced_weights")))
-    return _with_state(proposal, state, path)
+    configuration = content.get("configuration")
+    if not isinstance(configuration, dict):
+        raise WeightsError(f"{path} is no state of a training run: it holds no configuration")
+    return _with_state(LossProposal(balanced=bool(configuration.get("balanced_weights"))), state, path)
 
 
 def _with_state(proposal: LossProposal, state: dict[str, Tensor], path: Path) -> LossProposal:

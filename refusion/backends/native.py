@@ -113,10 +113,17 @@ def _read(path: Path) -> tuple[Model, dict[str, NDArray[np.float32]]]:
         from safetensors.numpy import load_file
 
         model = stated_model(path) or Model.full
-        tensors = load_file(path)
+        try:
+            tensors = load_file(path)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # types that NumPy does not have
+            raise WeightsError(
+                f"{path} has tensors of a type that the native engine does not read: {error}"
+            ) from None
     else:
         model, tensors = _read_through_torch(path)
     for name, value in tensors.items():
+        if value.dtype.kind != "f":
+            raise WeightsError(f"{path} holds {name} as {value.dtype}; the native engine reads float16 to 64")
         if not np.isfinite(value).all():
             raise WeightsError(f"{path} is damaged: {name} has values that are NaN or infinite")
     return model, {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}

@@ -94,6 +94,6 @@ def train(
     progress = TerminalProgress()
     try:
         for _ in start_or_resume(request, [progress]):
-            pass
+            progress.saved()
     finally:
         progress.close()

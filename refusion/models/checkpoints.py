@@ -24,6 +24,7 @@ from refusion.models.lite import LiteModule
 FusionNetwork = FusionModule | LiteModule
 
 _MODULES: dict[Model, type[FusionNetwork]] = {Model.full: FusionModule, Model.lite: LiteModule}
+_FLOATS = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 
 _BLOCK_NAMES = {
     "norm1.body": "attention_norm",
@@ -95,9 +96,17 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         ) from None
     if isinstance(state, dict) and isinstance(state.get("modules"), dict):
         return _of_run(state["modules"])
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no state dict of a network (names and tensors)")
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) and _holds_numbers(value)
+        for name, value in state.items()
+    ):
+        raise WeightsError(f"{path} holds no state dict of a network (names and tensors of floats)")
     return _from_official(state)
+
+
+def _holds_numbers(value: Tensor) -> bool:
+    """Tell a tensor of ordinary floats: files may hold sparse, quantised, meta and 8-bit ones, too."""
+    return value.layout is torch.strided and value.device.type == "cpu" and value.dtype in _FLOATS
 
 
 def _of_run(modules: dict[Any, Any]) -> dict[str, Tensor]:
@@ -183,6 +192,8 @@ def _check_architecture(
                 f"{path} holds another network than the {model.name} fusion module: {name} is "
                 f"{tuple(found[name].shape)}, not {tuple(value.shape)}"
             )
+        if not _holds_numbers(found[name]):
+            raise WeightsError(f"{path} holds {name} as {found[name].dtype}; weights are dense floats")
         if not torch.isfinite(found[name]).all():
             raise WeightsError(f"{path} is damaged: {name} has values that are NaN or infinite")
 

@@ -89,6 +89,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path, calibration: Calibration) -> No
             "visible_lens.distortion must be",
         ),
         ({"zoom": 2}, "there is no field zoom in calibrations"),
+        ({"method": ["scene"]}, "the field method must be one of full_view, scene, board, points"),
+        ({"residual_px": 10**400}, "the field residual_px must be a number, not 1000"),
+        ({"visible_size": [640, 10**9]}, "the field visible_size must be at most 1048576 pixels"),
+        ({"homography": [[1e308, 0, 0], [0, 1e308, 0], [0, 0, 1e-308]]}, "homography must be invertible"),
+        (
+            {"adjustment": {"offset_px": [0, 0], "scale": 1, "rotation_deg": math.inf}},
+            "the field adjustment.rotation_deg must be a finite number, not inf",
+        ),
     ],
 )
 def test_malformed_fields_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -112,6 +120,17 @@ def test_missing_fields_are_named(tmp_path: Path, name: str) -> None:
         load_calibration(path)
 
 
+def test_values_that_hold_each_other_are_shown_in_short(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.yaml"
+    FULL.save(path)
+    # Written out, the last of these lists has 9 ** 20 elements.
+    lists = "".join(f"l{i + 1}: &l{i + 1} [{', '.join([f'*l{i}'] * 9)}]\n" for i in range(20))
+    path.write_text(f"l0: &l0 [1]\n{lists}{path.read_text()}".replace("method: scene", "method: *l20"))
+    with pytest.raises(InputError, match="the field method must be one of .*, not \\[\\[") as caught:
+        load_calibration(path)
+    assert len(str(caught.value)) < 300
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -120,6 +139,13 @@ def test_missing_fields_are_named(tmp_path: Path, name: str) -> None:
         (b"a: [1\nb: 2\n", "is not YAML (line 2)"),
         (b"a: !!python/object:os.system {}\n", "is not YAML"),
         (b"\xff\xfe\x00", "cannot be read"),
+        # What PyYAML's constructors stumble over, and its own recursion.
+        (b"created: 2020-99-99\n", "is not YAML"),
+        (b"format: !!int ''\n", "is not YAML"),
+        (b"created: !!timestamp x\n", "is not YAML"),
+        (b"- " * 3000, "is not YAML"),
+        (b"a: " + 3000 * b"[", "brackets nested more than 32 deep"),
+        (b"#" * (1 << 19), "has 524288 characters; such a file has at most 262144"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -189,8 +189,12 @@ def test_junk_is_refused(tmp_path: Path) -> None:
             lambda tensors: tensors["output.weight"].fill(np.nan),
             "output.weight has values that are NaN or infinite",
         ),
+        (
+            lambda tensors: tensors.update({"head.weight": np.zeros((16, 32, 3, 3), np.int32)}),
+            "holds head.weight as int32; the native engine reads float16 to 64",
+        ),
     ],
-    ids=["missing", "shape", "unknown", "nan"],
+    ids=["missing", "shape", "unknown", "nan", "int"],
 )
 def test_other_networks_are_refused(tmp_path: Path, change, message: str) -> None:
     tensors = load_file(weights())

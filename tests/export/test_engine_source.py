@@ -9,7 +9,9 @@ from engine_builds import build
 from tiny_onnx import write_tiny_onnx
 
 from refusion import BackendError, InputError, UsageError, WeightsError
+from refusion.backends.onnxruntime import OnnxRuntimeBackend
 from refusion.backends.tensorrt.identity import ShapeProfile
+from refusion.export.onnx_source import read_source
 
 pytest.importorskip("onnx", reason="onnx is not installed")
 
@@ -33,6 +35,19 @@ def test_a_model_of_someone_else_is_refused(tmp_path: Path) -> None:
     path = write_tiny_onnx(tmp_path / "b.onnx", output="logits")
     with pytest.raises(WeightsError, match=r"is not a ReFusion model: .*found .*'logits'"):
         build(tmp_path / "engines", onnx=path)
+
+
+def test_names_and_metadata_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    good = write_tiny_onnx(tmp_path / "good.onnx").read_bytes()
+    path = tmp_path / "bad.onnx"
+    for name in (b"ivif", b"refusion.task"):
+        path.write_bytes(good.replace(name, b"\xff" + name[1:]))
+        for read in (read_source, OnnxRuntimeBackend):
+            with pytest.raises(WeightsError, match=r"bad.onnx is damaged: names or metadata within are no t"):
+                read(path)
+    deep = write_tiny_onnx(tmp_path / "deep.onnx", accuracy=100_000 * "[")
+    with pytest.raises(WeightsError, match=r"refusion.accuracy of .*deep.onnx is .*, not JSON fields"):
+        read_source(deep)
 
 
 @pytest.mark.parametrize("generation", ["10", "rtx"])

@@ -16,6 +16,8 @@ import argparse
 import importlib
 import importlib.util
 import logging
+import os
+import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -64,6 +66,8 @@ def _replay(name: str, path: Path) -> None:
 def _fuzz(name: str, folder: Path, seconds: int) -> None:
     import atheris
 
+    # Read when OpenCV is loaded. Its own limit, 2^30 pixels, takes most of the memory that an input may.
+    os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
     # The parsers must be imported under instrumentation, which is chosen by the target: so it is looked up
     # twice, the first time in a process of its own.
     modules = _modules(name)
@@ -98,8 +102,6 @@ def _fuzz(name: str, folder: Path, seconds: int) -> None:
 
 def _modules(name: str) -> tuple[str, ...]:
     """Return the modules that guide a target, without importing them here."""
-    import subprocess
-
     code = f"from fuzz_targets import TARGETS; print('\\n'.join(TARGETS[{name!r}].modules))"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path[:2]!r}; {code}"],

@@ -81,6 +81,34 @@ def test_other_networks_are_refused_with_what_differs(tmp_path: Path) -> None:
         load_fusion(path)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.ones(16, 32, 3, 3).to_sparse(),
+        torch.ones(16, 32, 3, 3, dtype=torch.int64),
+        torch.ones(16, 32, 3, 3, dtype=torch.complex64),
+        torch.ones(16, 32, 3, 3).to(torch.float8_e4m3fn),
+        torch.ones(16, 32, 3, 3, device="meta"),
+    ],
+    ids=["sparse", "int64", "complex64", "float8", "meta"],
+)
+def test_tensors_that_are_no_weights_are_refused(tmp_path: Path, value: torch.Tensor) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({**FusionModule().state_dict(), "head.weight": value}, path)
+    with pytest.raises(WeightsError, match="holds no state dict of a network"):
+        load_fusion(path)
+    modules = {f"fusion.{name}": tensor for name, tensor in FusionModule().state_dict().items()}
+    torch.save({"modules": {**modules, "fusion.head.weight": value}}, tmp_path / "run.pt")
+    with pytest.raises(WeightsError, match=r"run.pt holds head.weight as torch\..*; weights are dense fl"):
+        load_fusion(tmp_path / "run.pt")
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    torch.save({7: torch.ones(1)}, tmp_path / "numbers.pth")
+    with pytest.raises(WeightsError, match="holds no state dict of a network"):
+        load_fusion(tmp_path / "numbers.pth")
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     module = FusionModule()
     with torch.no_grad():

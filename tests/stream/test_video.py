@@ -205,6 +205,18 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         VideoReader(path)
 
 
+def test_video_of_an_unknown_codec(tmp_path: Path) -> None:
+    path = encode(tmp_path / "new.mp4", "mp4", noise_frames(2))
+    data = path.read_bytes()
+    names = [name for name in (b"avc1", b"mp4v") if name in data]
+    assert names
+    for name in names:
+        data = data.replace(name, b"new1")
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"new\.mp4 has video of a codec that this FFmpeg cannot decode"):
+        VideoReader(path)
+
+
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.97])
 @pytest.mark.parametrize(
     ("name", "container_format", "movflags"),

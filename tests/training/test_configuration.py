@@ -27,6 +27,7 @@ def test_settings_are_overridden_by_key_and_value() -> None:
         ("epochs=3.5", "epochs takes a value of type int, not '3.5'"),
         ("epochs=1e3", "epochs takes a value of type int, not '1e3'"),
         ("epochs=", "epochs takes a value of type int, not ''"),
+        ("epochs=" + 5000 * "9", "epochs takes a value of type int, not '999"),
         ("learning_rate=fast", "learning_rate takes a value of type float, not 'fast'"),
         ("learning_rate=nan", "learning_rate takes a value of type float, not 'nan'"),
         ("learning_rate=0", "learning_rate must be above 0, not 0.0"),
@@ -79,6 +80,7 @@ def test_all_mistakes_of_a_file_are_one_error(tmp_path: Path) -> None:
         (b"epochs: [3", "own.yaml is no YAML: while parsing a flow sequence"),
         (b"- epochs", "own.yaml must hold settings, a line each, as in 'epochs: 50'"),
         (b"", "own.yaml must hold settings"),
+        (b"- " * 3000, "own.yaml is no YAML: maximum recursion depth exceeded"),
     ],
 )
 def test_files_that_are_no_settings(content: bytes, message: str, tmp_path: Path) -> None:
@@ -94,6 +96,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(InputError, match="bytes.yaml cannot be read: 'utf-8' codec"):
         load_configuration(tmp_path / "bytes.yaml")
+    (tmp_path / "deep.yaml").write_text("epochs: " + 3000 * "[")
+    with pytest.raises(InputError, match="deep.yaml has brackets nested more than 32 deep"):
+        load_configuration(tmp_path / "deep.yaml")
 
 
 @pytest.mark.parametrize(

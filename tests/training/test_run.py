@@ -145,8 +145,14 @@ def test_a_damaged_run_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="state.pt cannot be resumed from"):
         first_record(Request(run, resume=True))
     settings = json.loads((run / "settings.json").read_text())
-    for change in ({"configuration": {"epoch": 3}}, {"configuration": {"epochs": "3.5"}}, {"task": "nope"}):
-        (run / "settings.json").write_text(json.dumps({**settings, **change}))
+    changes = (
+        *({"configuration": value} for value in ({"epoch": 3}, {"epochs": "3.5"}, [])),
+        *({"task": value} for value in ("nope", 3)),
+        *({"data_folders": value} for value in ("data", [3])),
+    )
+    texts = [json.dumps({**settings, **change}) for change in changes]
+    for text in (*texts, "[]", "[" * 100_000):
+        (run / "settings.json").write_text(text)
         with pytest.raises(InputError, match="settings.json is missing or damaged"):
             first_record(Request(run, resume=True))
 

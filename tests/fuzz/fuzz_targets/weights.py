@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -19,25 +20,30 @@ from refusion.weights_file import stated_model
 
 from .target import Target, file_parser
 
-_VALUES_BYTES = 64
+_STORAGE_BYTES = 8
+"""Of each tensor of the checkpoints: PyTorch refuses a file with more or less."""
 
 
 def _safetensors() -> list[bytes]:
-    """Headers; `_whole` makes files of them."""
+    """Files, and headers alone, of which the target makes files."""
     from safetensors.numpy import save
 
-    tensors = {"expand.weight": np.ones((2, 1, 1, 1), np.float32), "output.bias": np.zeros(1, np.float32)}
+    tensors = {"expand.weight": np.ones((2, 1, 1, 1), np.float32), "output.bias": np.zeros(2, np.float32)}
     files = [
         save(tensors, {"architecture": f"refusion-{model}", "task": "ivif"}) for model in ("full", "lite")
     ]
-    return [*files, *(file[8 : 8 + int.from_bytes(file[:8], "little")].rstrip() for file in files)]
+    headers = [file[8 : 8 + int.from_bytes(file[:8], "little")].rstrip() for file in files]
+    types = ("BF16", "F16", "F64", "F8_E4M3", "I64", "BOOL", "C64")
+    tensor = '{{"head.weight":{{"dtype":"{}","shape":[0],"data_offsets":[0,0]}}}}'
+    return [*files, *headers, *(tensor.format(name).encode() for name in types)]
 
 
 def _read_safetensors(path: Path) -> None:
     header = path.read_bytes()
     if header.startswith(b"{"):
-        # Of a header alone, a file: the length in front and the values behind would never fit otherwise.
-        path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(_VALUES_BYTES))
+        # The length in front and the values behind would never fit a header that was changed.
+        ends = [int(end) for end in re.findall(rb'"data_offsets": ?\[ ?\d+, ?(\d{1,4})]', header)]
+        path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(max(ends, default=0)))
     from refusion.models.checkpoints import load_network
 
     # Each reader by itself: what one refuses shall reach the others.
@@ -62,7 +68,7 @@ def _archive(pickled: bytes) -> bytes:
         archive.writestr("archive/byteorder", "little")
         archive.writestr("archive/version", "3\n")
         for index in range(2):
-            archive.writestr(f"archive/data/{index}", bytes(_VALUES_BYTES))
+            archive.writestr(f"archive/data/{index}", bytes(_STORAGE_BYTES))
     return buffer.getvalue()
 
 
@@ -80,9 +86,9 @@ def _checkpoints() -> list[bytes]:
         torch.save(content, buffer)
         return buffer.getvalue()
 
-    tensors = {"expand.weight": torch.ones(2, 1, 1, 1), "output.bias": torch.zeros(1)}
+    tensors = {"expand.weight": torch.ones(2, 1, 1, 1), "output.bias": torch.zeros(2)}
     run = {"modules": {f"fusion.{name}": value for name, value in tensors.items()}, "steps": 3}
-    files = [saved(tensors), saved(run), saved({7: torch.ones(1)})]
+    files = [saved(tensors), saved(run), saved({7: torch.ones(2)})]
     return [files[0], *map(_pickle_of, files)]
 
 

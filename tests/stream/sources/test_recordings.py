@@ -74,6 +74,8 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         ("", "the address of a source is empty"),
         ("ftp://user:secret@host/clip", r"'ftp://user:\*\*\*@host/clip' is no source that is known"),
         ("synthetic:?widht=3", "there is no setting 'widht'"),
+        ("a" * 5000, "a' cannot be looked up: File name too long"),
+        ("9" * 5000, "9' cannot be looked up: File name too long"),
     ],
 )
 def test_addresses_of_no_source(address: str, message: str) -> None:

@@ -106,6 +106,8 @@ def test_token_in_the_address_in_the_header_or_the_cookie() -> None:
         caller(),
         caller(token=TOKEN[:-1]),
         caller(token="ä"),
+        caller(token="\udcff"),  # as aiohttp decodes the byte 255 of a header
+        caller(authorization=f"Bearer {TOKEN}\udcff"),
         caller(authorization=TOKEN),
         caller(authorization=f"Basic {TOKEN}"),
         caller(session=TOKEN),

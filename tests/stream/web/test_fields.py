@@ -38,6 +38,7 @@ def test_body_is_an_object(body: bytes, message: str) -> None:
         ({"blend": "half"}, "'blend' must be a number, not a string"),
         ({"blend": True}, "'blend' must be a number, not a boolean"),
         ({"blend": float("nan")}, "'blend' must be from 0 to 1, not nan"),
+        ({"blend": 10**400}, r"'blend' must be from 0 to 1, not 10000000000000000\.\.\."),
     ],
 )
 def test_view_settings_are_checked(values: dict[str, object], message: str) -> None:
