@@ -81,13 +81,14 @@ def pairs_of_list(url: str) -> tuple[PairFiles, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{url} cannot be read as a list of pairs: {error}") from None
     rows = csv.DictReader(io.StringIO(text, newline=""))
-    missing = {"a", "b"} - set(rows.fieldnames or ())
-    if missing:
-        raise InputError(
-            f"{url} has no column {' and no column '.join(sorted(missing))}: its first line must be a,b or "
-            "a,b,name"
-        )
     try:
+        # The first line is read here, too.
+        missing = {"a", "b"} - set(rows.fieldnames or ())
+        if missing:
+            raise InputError(
+                f"{url} has no column {' and no column '.join(sorted(missing))}: its first line must be "
+                "a,b or a,b,name"
+            )
         return tuple(_checked(url, (_pair(url, folder, row, rows.line_num) for row in rows)))
     except csv.Error as error:
         raise InputError(f"{url}, line {rows.line_num}: {error}") from None

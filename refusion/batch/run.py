@@ -96,7 +96,7 @@ def _check_record(output: Folder, there: set[str], record: dict[str, Any], force
     if RECORD in there and not force:
         try:
             found = json.loads(output.read(RECORD))
-        except (ValueError, InputError) as error:
+        except (ValueError, RecursionError, InputError) as error:
             raise OutputError(f"{output.url_of(RECORD)} cannot be read: {error}") from None
         if found != record:
             known = found if isinstance(found, dict) else {}

@@ -67,6 +67,13 @@ def test_mistakes_in_a_list_are_named(tmp_path: Path, text: str, message: str) -
     assert message in str(caught.value)
 
 
+def test_a_first_line_past_all_measure_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("a,b," + 200_000 * "c")
+    with pytest.raises(InputError, match=r"pairs.csv, line \d: field larger than field limit"):
+        pairs_of_list(str(path))
+
+
 def test_a_list_must_be_text(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read as a list of pairs"):

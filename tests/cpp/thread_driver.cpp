@@ -109,8 +109,8 @@ int main() {
     const Weights full_weights(std::cin), lite_weights(std::cin);
     refusion::FusionNetwork full(full_weights.tensors());
     refusion::LiteNetwork lite(lite_weights.tensors());
-    const bool equal = agrees(operations) && agrees([&] { return fused(full); }) &&
-                       agrees([&] { return fused(lite); });
+    const bool equal =
+        agrees(operations) && agrees([&] { return fused(full); }) && agrees([&] { return fused(lite); });
     std::cout << (equal ? "equal" : "different") << '\n';
     return equal ? 0 : 1;
 }

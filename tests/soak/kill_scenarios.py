@@ -93,6 +93,17 @@ class FuseFolder(Files):
         return [*REFUSION, "fuse", str(work / "a"), str(work / "b"), "-o", str(work / "out"), "--force"]
 
 
+class Batch(FuseFolder):
+    """`refusion batch` of two folders on two workers: begun again, it does what is missing."""
+
+    name = "batch"
+
+    def command(self, work: Path) -> list[str]:
+        """Return `refusion batch --a A --b B -o OUT`."""
+        folders = ("--a", str(work / "a"), "--b", str(work / "b"), "-o", str(work / "out"))
+        return [*REFUSION, "batch", *folders, "--workers", "2"]
+
+
 class StreamFolder(Files):
     """`refusion stream` to a folder of pictures."""
 
@@ -182,7 +193,14 @@ class Train(FuseFolder):
         return [f"{one} is gone" for one in sorted((before | reported) - now)]
 
 
-SCENARIOS: tuple[Scenario, ...] = (FuseFolder(), StreamFolder(), StreamVideo(), ExportOnnx(), Train())
+SCENARIOS: tuple[Scenario, ...] = (
+    FuseFolder(),
+    Batch(),
+    StreamFolder(),
+    StreamVideo(),
+    ExportOnnx(),
+    Train(),
+)
 
 
 def clean(work: Path) -> None:

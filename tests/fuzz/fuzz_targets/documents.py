@@ -17,6 +17,7 @@ from refusion.alignment.lens import Lens
 from refusion.alignment.points import calibrate_from_points, load_points
 from refusion.backends.tensorrt.identity import EngineRecord
 from refusion.backends.tensorrt.sidecar import read_sidecar, sidecar_text
+from refusion.batch.pairs import pairs_of_list
 from refusion.benchmarks import reports
 from refusion.errors import RefusionError
 from refusion.weights import FOLDER, read_manifest
@@ -86,6 +87,12 @@ def _read_settings(path: Path) -> None:
     load_configuration(path).fitted()
 
 
+def _read_pairs(path: Path) -> None:
+    for pair in pairs_of_list(str(path)):
+        assert ".." not in pair.name.split("/")
+        assert not pair.name.startswith("/")
+
+
 def _settings() -> list[bytes]:
     from refusion.training.configurations import FOLDER as SCHEDULES
 
@@ -119,6 +126,16 @@ TARGETS = (
         file_parser("points.csv", _read_points),
         lambda: [b"# ir x, y, visible x, y\n1,2,1,2\n60 3 61 3\n62,45,60,44\n2,44,1,45\n30,9,30,9.5\n"],
         ("refusion.alignment",),
+    ),
+    Target(
+        "pairs",
+        file_parser("pairs.csv", _read_pairs),
+        lambda: [
+            b'a,b,name\nir/1.png,vis/1.png,one\n"ir/2, raw.tif",s3://bucket/2.png,sub/two\n',
+            b"b,a\nx,y\n",
+        ],
+        ("refusion.batch.pairs",),
+        needs=("fsspec",),
     ),
     Target(
         "sidecar",
