@@ -91,7 +91,7 @@ test-sanitize: setup
 	PATH="$(abspath $(BIN)):$$PATH" cmake --build $(SANITIZED)/address --parallel
 	ln -s $(abspath $(filter-out %.so,$(wildcard refusion/*)) export training benchmarks) $(SANITIZED)/tree/refusion/
 	LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libubsan.so) $$(g++ -print-file-name=libstdc++.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(SANITIZED)/tree \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(abspath $(SANITIZED))/tree \
 	  $(BIN)/pytest $(wildcard tests/ops/test_*.py) tests/backends/test_native.py tests/backends/test_lite_network.py -k "not fork and not 2_gb"
 	PATH="$(abspath $(BIN)):$$PATH" cmake -S tests/cpp -B $(SANITIZED)/thread -DCMAKE_CXX_COMPILER=g++ \
 	  -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS="-fsanitize=thread"
