@@ -104,7 +104,7 @@ def _is_truncated(data: bytes) -> bool:
 def _png_is_whole(data: bytes) -> bool:
     """Tell whether each chunk up to the last, IEND, has the length that it states.
 
-    OpenCV (seen with 5.0.0) takes memory for what a chunk states before it reads it: 4 GiB for a file of 60 bytes.
+    OpenCV (5.0.0) takes memory for what a chunk states before it reads it: 4 GiB for a file of 60 bytes.
     """
     position = len(PNG_HEAD)
     while position + 8 <= len(data):
