@@ -1,4 +1,4 @@
-# make setup | demo | bench | bench-more | test | test-sanitize | fuzz | kill | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
+# make setup | demo | docs | bench | bench-more | test | test-sanitize | fuzz | kill | lint | types | format | clean. Needs python3 (3.10 or later) and g++; CMake comes from PyPI if absent.
 PYTHON ?= python3
 VENV ?= .venv
 # The CPU build of torch. Tests that need torch are skipped, with the reason, where no such build is at
@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml setup.py CMakeLists.txt constraints.txt $(shell find csrc cmake -type f)
 
-.PHONY: setup demo bench bench-more page test test-sanitize fuzz kill lint types format clean
+.PHONY: setup demo docs bench bench-more page test test-sanitize fuzz kill lint tree types format clean
 
 setup: $(STAMP)
 
@@ -64,7 +64,12 @@ bench-more: setup
 page: setup
 	$(BIN)/python -m refusion.benchmarks.pages $(RESULTS)/$(PAGE_DEVICE).json $(RESULTS)/$(PAGE_DEVICE)-*.json
 
+# The site, into out/site, which `python -m http.server -d out/site` shows; a link or a name that leads nowhere ends it.
+docs: setup tree
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 test: setup lint
+	$(MAKE) --no-print-directory docs
 	$(BIN)/python -m pytest
 
 # Each parser of outside data for so many seconds; findings are left in out/fuzz.
@@ -104,10 +109,14 @@ lint: setup
 	$(BIN)/clang-format --dry-run --Werror $$(find csrc tests examples -name '*.?pp' -o -name '*.cu' -o -name '*.cuh')
 	$(MAKE) --no-print-directory types
 
+# The packages as they are installed: export, training and benchmarks inside refusion.
+TREE := build/types
+tree:
+	rm -rf $(TREE) && mkdir -p $(TREE)/refusion
+	ln -s $(abspath $(wildcard refusion/*) export training benchmarks) $(TREE)/refusion/
+
 # PyTorch's own annotations are needed, so this is left out where torch is.
-types: setup
-	rm -rf build/types && mkdir -p build/types/refusion
-	ln -s $(abspath $(wildcard refusion/*) export training benchmarks) build/types/refusion/
+types: setup tree
 	if $(BIN)/python -c 'import torch' 2>/dev/null; then $(BIN)/mypy; else echo "note: types not checked without torch"; fi
 
 format: setup

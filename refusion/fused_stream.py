@@ -18,7 +18,7 @@ from refusion.warp import Warp
 class FusedStream:
     """Fuses the pairs of one stream: call it with each pair, or give it all of them. Not for sharing.
 
-    Example:
+    Examples:
         >>> import numpy as np, refusion
         >>> infrared = np.zeros((48, 64), np.uint8)
         >>> visible = np.full((48, 64, 3), 90, np.uint8)

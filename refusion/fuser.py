@@ -27,7 +27,7 @@ class Fuser:
     Calls from several threads at once are safe, and use the machine no better than one after the other: the
     network takes all cores, or the whole GPU, for each. What overlaps work is `stream().frames()`.
 
-    Example:
+    Examples:
         >>> import numpy as np, refusion
         >>> fuser = refusion.Fuser(task="ivif")
         >>> infrared = np.zeros((48, 64), np.uint8)

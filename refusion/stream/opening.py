@@ -62,7 +62,7 @@ def open_stream(
     A source is a folder of images, a video file, a camera (index, or /dev/videoN), `rtsp://`, `http://`,
     `udp://`, `gst:PIPELINE`, or `synthetic:` for both.
 
-    Example:
+    Examples:
         >>> import refusion
         >>> scene = "synthetic:?width=64&height=48&frames=3"
         >>> with refusion.open_stream(ir=scene, visible=scene) as stream:
@@ -84,14 +84,23 @@ def open_stream(
         ir_size: Width and height of infrared frames that come flattened.
         rtsp_transport: tcp or udp.
         agc: Gain control of 16-bit infrared: percentile, plateau, or span.
-        span_kelvin, kelvin_per_count, kelvin_offset: For agc "span"; see `refusion.thermal.GainControl`.
+        span_kelvin: For agc "span", as for `refusion.thermal.GainControl`.
+        kelvin_per_count: Likewise.
+        kelvin_offset: Likewise.
         output_range: Range policy: tracked, image or off; see `Fuser`.
         out: Also write the picture: NAME.mp4, or a folder of PNG files.
         settings: View, palette and blend of `out`; None is the fused picture.
         recordings: Folder of recordings and snapshots that a viewer asks for.
         force: Replace outputs that are there.
         max_frames: End after so many frames.
-        model, weights, backend, device, engines, trust, url, threads: See `Fuser`.
+        model: As for `Fuser`.
+        weights: As for `Fuser`.
+        backend: As for `Fuser`.
+        device: As for `Fuser`.
+        engines: As for `Fuser`.
+        trust: As for `Fuser`.
+        url: As for `Fuser`.
+        threads: As for `Fuser`.
 
     Raises:
         UsageError: Options that do not fit together, or unknown names.

@@ -52,7 +52,7 @@ class VideoReader:
         ahead: Whether the decoder works ahead in threads of its own. Without it is slower, and does nothing
             between one frame's return and the next one's request.
 
-    Example:
+    Examples:
         >>> with VideoReader("clip.mp4") as video:  # doctest: +SKIP
         ...     for frame in video:
         ...         print(video.time_ns, frame.shape)

@@ -47,7 +47,7 @@ class GainControl:
     While the shutter is closed the gain is held, and if the shutter itself is in the picture, the picture too
     (never that of 8-bit frames). A step of the offset, as a shutter event leaves it, does not show.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> gain = GainControl("plateau")
         >>> frame = np.random.default_rng(0).integers(7000, 7400, (120, 160), dtype=np.uint16)

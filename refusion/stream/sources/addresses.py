@@ -21,7 +21,7 @@ _SECRET = re.compile(rf"\b((?:user-)?(?:{_SECRET_KEYS})=)[^&\s!]+", re.IGNORECAS
 def without_password(address: str) -> str:
     """Return an address, or a text that holds one, with each password as three asterisks.
 
-    Example:
+    Examples:
         >>> without_password("rtsp://admin:pa55@camera/ir?channel=1&token=abc")
         'rtsp://admin:***@camera/ir?channel=1&token=***'
     """
@@ -37,7 +37,7 @@ def scheme_of(address: str) -> str | None:
 def camera_of(address: str, options: SourceOptions) -> tuple[int, SourceOptions] | None:
     """Return the number of the camera that an address names, and the options with what it adds to them.
 
-    Example:
+    Examples:
         >>> number, options = camera_of("/dev/video2?format=MJPG&size=1280x720&rate=30", SourceOptions())
         >>> number, options.format, options.size, options.rate_hz
         (2, 'MJPG', (1280, 720), 30.0)

@@ -81,7 +81,7 @@ class SyntheticScene:
     def from_uri(cls, uri: str) -> SyntheticScene:
         """Return the scene that a source address names.
 
-        Example:
+        Examples:
             >>> scene = SyntheticScene.from_uri("synthetic:?width=320&height=240&seed=3&rate=25&frames=50")
             >>> scene.width_px, scene.frame_count
             (320, 50)

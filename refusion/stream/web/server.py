@@ -39,7 +39,7 @@ class WebServer:
         UsageError: The address can be reached by others and there is no token, or it is too short; or the
             port is none.
 
-    Example:
+    Examples:
         >>> with WebServer(stream) as server:  # doctest: +SKIP
         ...     print(server.url)
         http://127.0.0.1:8080/

@@ -1,6 +1,6 @@
 """Makes the figures of the documentation from the generated scene and the shipped weights.
 
-python docs/make_figures.py
+python docs/scripts/make_figures.py
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from refusion.stream.views import contact_sheet
 from refusion.training.synthetic_exposure import exposure_pair
 from refusion.training.synthetic_focus import focus_pair
 
-FIGURES = Path(__file__).parent / "figures"
+FIGURES = Path(__file__).parents[1] / "figures"
 LITE_MOMENTS = ((0, 45), (3, 40))
 """Seed of the street, and frame."""
 DETAIL = np.s_[180:330, 190:390]

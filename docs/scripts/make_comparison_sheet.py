@@ -1,6 +1,6 @@
 r"""Lays results of several methods beside their sources, for the eye.
 
-    python docs/make_comparison_sheet.py --a DIR --b DIR --names NAME ... \
+    python docs/scripts/make_comparison_sheet.py --a DIR --b DIR --names NAME ... \
         --columns "official=DIR" "ours=DIR" -o SHEET.png
 
 Every folder holds the pair's images under the same name. A name may end in @X,Y,SIDE: that square is cut out,

@@ -1,6 +1,6 @@
 """Shows what the modules of training runs make of one pair: a row a run, the proposed weight maps among it.
 
-    python docs/make_weight_maps.py --a IMAGE --b IMAGE --runs "learned=RUN" ... -o SHEET.png
+    python docs/scripts/make_weight_maps.py --a IMAGE --b IMAGE --runs "learned=RUN" ... -o SHEET.png
 
 Weight maps are those of source a, drawn from 0 (black) to 1 (white): gray is 1/2.
 """

@@ -1,6 +1,6 @@
 r"""Makes the picture of the viewer in the README: the real page with the synthetic scene, fused as it runs.
 
-    python docs/make_screenshots.py -o docs/viewer.png
+    python docs/scripts/make_screenshots.py -o docs/viewer.png
 
 Needs playwright, Pillow and Chromium. The figures in the picture are those of the machine that made it.
 """
