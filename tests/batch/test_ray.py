@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import dying_job
 import pytest
 from dying_job import DyingJob
+from two_nodes import two_nodes
 
 pytest.importorskip("ray", reason="ray is not installed")
 
@@ -27,18 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """The address of a cluster of two nodes with a processor each."""
-    from ray.cluster_utils import Cluster
-
-    node = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    with pytest.MonkeyPatch.context() as environment:
-        # Actors are no children of this process: they import the module below by themselves.
-        fakes = str(Path(dying_job.__file__).parent)
-        environment.setenv("PYTHONPATH", fakes, prepend=os.pathsep)
-        cluster = Cluster(initialize_head=True, head_node_args=node)
-        cluster.add_node(**node)
-    yield cluster.address
-    cluster.shutdown()
+    with two_nodes() as address:
+        yield address
 
 
 def results(job: Job) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,35 +73,42 @@ def test_mistakes_cost_one_line(
     assert message in line
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="this system has no process groups")
-def test_killed_halfway_and_run_again_gives_each_result_once(shared: Path, tmp_path: Path) -> None:
-    """On the TNO pairs; byte for byte what a run gives that nobody kills."""
-    test = shared / "data" / "ivif" / "test"
-    names = sorted(f"{stem}.png" for stem in images_by_stem(test / "ir"))
+@pytest.fixture
+def script() -> Path:
     script = Path(sys.executable).with_name("refusion")
     if not script.is_file():
         pytest.skip(f"refusion is not installed beside {sys.executable}")
+    return script
+
+
+@pytest.fixture(params=["processes", "Ray"])
+def workers(request: pytest.FixtureRequest) -> Iterator[tuple[str, ...]]:
+    """Options that put two workers to work: processes of this machine, or nodes of a cluster."""
+    if request.param == "processes":
+        yield ("--workers", "2")
+        return
+    pytest.importorskip("ray", reason="ray is not installed")
+    from two_nodes import two_nodes
+
+    with two_nodes() as address:
+        yield ("--ray", address, "--workers", "2")
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own code, and sockets that it leaves to the garbage collector.
+def test_killed_halfway_and_run_again_gives_each_result_once(
+    shared: Path, tmp_path: Path, script: Path, workers: tuple[str, ...]
+) -> None:
+    """On the TNO pairs; byte for byte what a run gives that nobody kills."""
+    test = shared / "data" / "ivif" / "test"
+    names = sorted(f"{stem}.png" for stem in images_by_stem(test / "ir"))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
 
     def command(output: Path, *options: str) -> list[str]:
-        sources = ("--a", str(test / "ir"), "--b", str(test / "vis"))
-        return [
-            str(script),
-            "batch",
-            *sources,
-            "-o",
-            str(output),
-            "--model",
-            "lite",
-            "--device",
-            "cpu",
-            *options,
-        ]
+        sources = ("--a", str(test / "ir"), "--b", str(test / "vis"), "-o", str(output))
+        return [str(script), "batch", *sources, "--model", "lite", "--device", "cpu", *options]
 
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(command(whole, "--workers", "1"), check=True, capture_output=True, timeout=300)
-    run = subprocess.Popen(
-        command(killed, "--workers", "2"), stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    run = subprocess.Popen(command(killed, *workers), stdout=subprocess.DEVNULL, start_new_session=True)
     while len(hashes(killed)) < len(names) // 2:
         assert run.poll() is None, "it was done before it could be killed"
         time.sleep(0.005)
@@ -109,7 +116,7 @@ def test_killed_halfway_and_run_again_gives_each_result_once(shared: Path, tmp_p
     run.wait()
     there = hashes(killed)
     assert len(there) < len(names)
-    done = subprocess.run(command(killed, "--workers", "2"), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command(killed, *workers), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert hashes(killed) == hashes(whole)
     assert sorted(hashes(killed)) == names
