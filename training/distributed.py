@@ -33,7 +33,8 @@ class Processes:
             return
         # One message for all: a module has some hundred small tensors.
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
-        dist.all_reduce(flat)
+        with self._together():
+            dist.all_reduce(flat)
         flat /= self.count
         with torch.no_grad():
             parts = flat.split([tensor.numel() for tensor in tensors])
@@ -45,17 +46,43 @@ class Processes:
         if self.count == 1:
             return wish
         wishes = torch.tensor([float(wish)], device=self.device)
-        dist.broadcast(wishes, src=0)
+        with self._together():
+            dist.broadcast(wishes, src=0)
         return bool(wishes.item())
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
         """Run a block on the first process, then on the others: they find what it has written."""
         if not self.is_first:
-            dist.barrier()
+            self.wait()
         yield
-        if self.is_first and self.count > 1:
-            dist.barrier()
+        if self.is_first:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until all processes are here."""
+        if self.count > 1:
+            with self._together():
+                dist.barrier()
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        try:
+            yield
+        except RuntimeError as error:  # of gloo and NCCL alike
+            raise BackendError(
+                f"process {self.rank} of {self.count} lost the others ({str(error).splitlines()[0]}): "
+                "the first of them to end says why; go on with --resume"
+            ) from None
+
+
+def were_restarted() -> bool:
+    """Whether torchrun started the processes again (--max-restarts), after one of them had died."""
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 ALONE = Processes()
@@ -83,11 +110,16 @@ def joined_processes(device: str, batch: int) -> Iterator[Processes]:
     if count == 1:
         yield Processes(device=chosen)
         return
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    store, rank, count = next(dist.rendezvous("env://"))
+    # torchrun's store outlives its restarts, and holds the addresses of those that are gone.
+    store = dist.PrefixStore(f"restart {_restarts()}", store)
+    kind = "nccl" if chosen.type == "cuda" else "gloo"
+    dist.init_process_group(kind, store=store, rank=rank, world_size=count)
     try:
-        yield Processes(dist.get_rank(), count, chosen)
+        processes = Processes(rank, count, chosen)
+        yield processes
         # Where one leaves while gloo still talks to it, now and then the other aborts at its own end.
-        dist.barrier()
+        processes.wait()
     finally:
         dist.destroy_process_group()
 

@@ -23,7 +23,7 @@ from refusion.training.checkpoint import start_from, start_from_teacher, write_s
 from refusion.training.configuration import MACHINE_KEYS, TrainingConfiguration
 from refusion.training.configurations import load_configuration, named_file, task_file
 from refusion.training.data import PairSet, PairSource, load_pairs
-from refusion.training.distributed import Processes, joined_processes
+from refusion.training.distributed import Processes, joined_processes, were_restarted
 from refusion.training.lessons import Lessons
 from refusion.training.loop import STATE, Trainer
 from refusion.training.reports import Observer, Record
@@ -64,13 +64,17 @@ class Request:
 def start_or_resume(request: Request, observers: Sequence[Observer] = ()) -> Iterator[Record]:
     """Train in the run folder; yield the record of each epoch.
 
-    Under torchrun the processes train together; the first one writes, and it alone calls the observers.
+    Under torchrun the processes train together; the first one writes, and it alone calls the observers. What
+    torchrun starts again after one of them died (--max-restarts) goes on with the run that was begun.
 
     Raises:
         UsageError, InputError, OutputError, WeightsError: Bad settings, bad data, or a run folder that does
             not fit.
         DivergenceError: The training went astray.
     """
+    if were_restarted() and (request.run / STATE).is_file():
+        # The command is that which began the run, and its settings are those of the run.
+        request = Request(request.run, resume=True)
     before = recorded_settings(request.run) if request.resume else None
     plan = _resumed(request, before) if before else _new(request)
     configuration = plan.configuration

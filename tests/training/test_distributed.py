@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,14 +34,19 @@ SETTINGS = (
 )
 
 
-def torchrun(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+def torchrun(
+    *arguments: str | Path, cwd: Path, options: tuple[str, ...] = (), module: str = "refusion.training"
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    fakes = Path(__file__).parents[1] / "fakes"
+    paths = os.pathsep.join(filter(None, [str(fakes), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
-        [*command, "-m", "refusion.training", *map(str, arguments)],
+        [*command, *options, "-m", module, *map(str, arguments)],
         cwd=cwd,
+        env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=200,
     )
 
 
@@ -79,6 +85,16 @@ def test_a_run_goes_on_with_another_number_of_processes(data: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert [record["epoch"] for record in records(run)] == [1, 2]
     assert records(run)[0] == first
+
+
+def test_a_process_that_is_gone_is_started_again_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    arguments = ("--data", data, "-o", run, *SETTINGS, "checkpoint_minutes=1e-9")
+    done = torchrun(*arguments, cwd=tmp_path, options=("--max-restarts", "1"), module="dying_trainer")
+    assert done.returncode == 0, done.stderr
+    assert "error: process 0 of 2 lost the others (" in done.stderr
+    assert "go on with --resume" in done.stderr
+    assert [record["epoch"] for record in records(run)] == [1, 2]
 
 
 def test_requests_that_no_processes_can_serve(monkeypatch: pytest.MonkeyPatch) -> None:
