@@ -26,6 +26,8 @@ FOLDER = Path("/dev/shm")
 
 # A server that counts the users of a region refuses to give up one in use; asked again this much later.
 _SWEEP_EVERY_S = 1.0
+# What the server still uses when the pool is closed, after an outage: asked again for so long.
+_CLOSE_S, _CLOSE_EVERY_S = 3.0, 0.1
 # Abandoned regions that the server is asked to give up: more are left to its end.
 _MOST_UNWANTED = 64
 
@@ -140,25 +142,34 @@ class RegionPool:
             self._idle.clear()
 
     def close(self, registrar: Registrar) -> None:
-        """Have the server give up everything, as far as it answers."""
+        """Have the server give up everything, as far as it answers and is done with it within 3 s."""
         self.forget()
-        self._next_sweep_s = 0.0
-        self._sweep(registrar)
+        until_s = time.monotonic() + _CLOSE_S
+        while self._give_up(registrar) and time.monotonic() < until_s:
+            time.sleep(_CLOSE_EVERY_S)
 
     def _sweep(self, registrar: Registrar) -> None:
         with self._lock:
             if not self._unwanted or time.monotonic() < self._next_sweep_s:
                 return
             self._next_sweep_s = time.monotonic() + _SWEEP_EVERY_S
+        self._give_up(registrar)
+
+    def _give_up(self, registrar: Registrar) -> bool:
+        """Ask once for all that is unwanted; return whether asking again is worth it."""
+        with self._lock:
             names = list(self._unwanted)
             self._unwanted.clear()
         kept = []
+        is_there = True
         for index, name in enumerate(names):
             try:
                 if not registrar.unregister(name):
                     kept.append(name)
             except CallFailedError:  # the server is not there: later
                 kept += names[index:]
+                is_there = False
                 break
         with self._lock:
             self._unwanted.extend(kept)
+        return is_there and bool(kept)

@@ -14,6 +14,7 @@ class Server:
         self.known: list[str] = []
         self.in_use: set[str] = set()
         self.asked = 0
+        self.done_when_asked = 0
         self.is_there = True
         self.refuses = False
         self.may_abandon = True
@@ -29,6 +30,8 @@ class Server:
         if not self.is_there:
             raise CallFailedError("UNAVAILABLE", "gone")
         if name in self.in_use:
+            if self.asked == self.done_when_asked:
+                self.in_use.clear()
             return False
         self.known = [other for other in self.known if other != name]
         return True
@@ -109,6 +112,15 @@ def test_closing_gives_idle_regions_up(server: Server, pool: RegionPool) -> None
         pool.give_back(region)
     pool.close(server)
     assert not server.known
+
+
+def test_closing_waits_for_a_server_that_still_uses_a_region(server: Server, pool: RegionPool) -> None:
+    region = pool.take(server, 100)
+    server.in_use.add(region.name)
+    server.done_when_asked = 2
+    pool.abandon(region, server)
+    pool.close(server)
+    assert (server.known, server.asked) == ([], 3)
 
 
 def test_closing_does_not_wait_for_a_server_that_is_gone(server: Server, pool: RegionPool) -> None:
