@@ -1,6 +1,7 @@
-"""Ten minutes of two RTSP cameras: one of them dies twice, and the stream must shrug it off.
+"""Minutes or hours of two RTSP cameras: one of them dies twice, and the stream must shrug it off.
 
-    python tests/soak/two_cameras.py --infrared ir.mp4 --visible vis.mp4 --minutes 10 --json soak.json
+    python tests/soak/two_cameras.py --infrared ir.mp4 --visible vis.mp4 --minutes 60 --json soak.json
+    python tests/soak/plot.py soak.json soak.png
 
 Two RTSP servers on loopback play a clip each in a loop, `refusion stream --serve` fuses them, and one server
 is killed and started again twice, while a viewer looks on. Watched through /metrics once a second: the state
