@@ -5,6 +5,9 @@ python docs/scripts/make_figures.py
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from refusion.training.synthetic_exposure import exposure_pair
 from refusion.training.synthetic_focus import focus_pair
 
 FIGURES = Path(__file__).parents[1] / "figures"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 LITE_MOMENTS = ((0, 45), (3, 40))
 """Seed of the street, and frame."""
 DETAIL = np.s_[180:330, 190:390]
@@ -60,7 +64,17 @@ def synthetic_pairs() -> None:
     write_image(FIGURES / "synthetic-pairs.png", contact_sheet(rows, labels, tile_width_px=220), force=True)
 
 
+def examples() -> None:
+    """The pictures that the examples make of the scene, the last of them in some minutes."""
+    for name in ("weight_maps", "calibrate_and_fuse", "train_on_your_cameras"):
+        picture = FIGURES / f"example_{name}.jpg"
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, EXAMPLES / f"{name}.py", "--picture", picture]
+            subprocess.run(command, cwd=scratch, check=True)
+
+
 if __name__ == "__main__":
     overview()
     lite()
     synthetic_pairs()
+    examples()

@@ -71,7 +71,7 @@ def test_a_wrong_command_is_refused(line: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["refusion fuse", "refusion stream --serve", "python -m refusion.benchmarks.pages"]
+    "line", ["refusion fuse", "refusion stream --serve", "python -m refusion.benchmarks.ops --json"]
 )
 def test_a_sentence_may_leave_out_what_a_command_needs(line: str) -> None:
     assert not check(shlex.split(line), is_whole=False)

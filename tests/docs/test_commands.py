@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from command_checks import ALONE, check, own_words
+from command_checks import check, is_ours, own_words
 from command_stand_ins import PREPARED, adapted, why_not_run, workshop
 from page_commands import PAGES, ROOT, commands_of
 
@@ -80,6 +80,5 @@ def remove_outputs(words: Sequence[str], here: Path) -> None:
 def test_commands_of_a_page(page: Path, run: Run) -> None:
     for words, is_span in commands_of(page):
         is_whole = check(words, is_whole=not is_span)
-        is_ours = words[0] == "refusion" or words[0] in ALONE
-        if is_ours and is_whole and not why_not_run(own_words(words)):
+        if is_ours(words) and is_whole and not why_not_run(own_words(words)):
             run(words)

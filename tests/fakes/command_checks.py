@@ -34,11 +34,15 @@ def check(words: Sequence[str], *, is_whole: bool = True) -> bool:
     Raises:
         AssertionError: It is neither one of ours nor among PROGRAMS, or it could not be run as it stands.
     """
-    if words[0] == "refusion" or words[0] in ALONE:
+    if is_ours(words):
         return _check_refusion(own_words(words), is_whole=is_whole)
-    program = words[0].removeprefix(".venv/bin/")
-    assert program in PROGRAMS, f"{shlex.join(words)}: tests can neither run nor check {program}"
-    return PROGRAMS[program](words[1:], is_whole)
+    assert words[0] in PROGRAMS, f"{shlex.join(words)}: tests can neither run nor check {words[0]}"
+    return PROGRAMS[words[0]](words[1:], is_whole)
+
+
+def is_ours(words: Sequence[str]) -> bool:
+    """Tell whether a command is one of ours."""
+    return words[0] == "refusion" or words[0] in ALONE
 
 
 def own_words(words: Sequence[str]) -> list[str]:
@@ -75,23 +79,14 @@ def _check_python(words: Sequence[str], is_whole: bool) -> bool:
     name, *arguments = words[1:]
     if name == "refusion.training":
         return _check_refusion(["train", *arguments], is_whole=is_whole)
-    if not name.startswith("refusion.") or _lacks_packages(name):
-        assert importlib.util.find_spec(name) is not None, f"there is no module {name}"
-        return True
-    module = importlib.import_module(name)
-    if hasattr(module, "main"):
-        return _check_main(module.main, words[1:], is_whole)
-    assert not arguments, f"{name} takes no arguments"
+    assert importlib.util.find_spec(name) is not None, f"there is no module {name}"
+    if name.startswith("refusion.") and arguments:
+        return _check_main(lambda: importlib.import_module(name).main(), words[1:], is_whole)
     return True
 
 
-def _lacks_packages(name: str) -> bool:
-    """Tell whether a module is there, but cannot be imported for want of an optional package."""
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        return error.name in ("torch", "onnx", "onnxsim")
-    return False
+OPTIONAL = ("torch", "onnx", "onnxsim", "matplotlib")
+"""Packages without which some programs cannot even parse their words."""
 
 
 class _ParsedError(Exception):
@@ -114,6 +109,10 @@ def _check_main(main: Callable[[], object], words: Sequence[str], is_whole: bool
         try:
             main()
         except _ParsedError:
+            return True
+        except ModuleNotFoundError as error:
+            if error.name not in OPTIONAL:
+                raise
             return True
         except SystemExit:
             is_incomplete = re.search("arguments are required|expected one argument", said.getvalue())

@@ -68,7 +68,9 @@ def _words(line: str) -> list[str]:
         return []
     while words and _VARIABLE.match(words[0]):
         words = words[1:]
-    return [] if _KEYWORDS.match(line) else words
+    if not words or _KEYWORDS.match(line):
+        return []
+    return [words[0].removeprefix(".venv/bin/"), *words[1:]]
 
 
 def _split(words: list[str]) -> Iterator[list[str]]:
