@@ -5,8 +5,8 @@ python tests/soak/plot.py soak.json soak.png
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ RATE_OVER_S = 10.0
 
 
 def main() -> None:
-    """Draw the report named first into the file named second."""
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    source, target = map(Path, sys.argv[1:])
-    draw(json.loads(source.read_text()), target)
+    """Draw a report."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("report", type=Path, help="what two_cameras.py wrote with --json")
+    parser.add_argument("plot", type=Path, help="picture to write")
+    options = parser.parse_args()
+    draw(json.loads(options.report.read_text()), options.plot)
 
 
 def draw(report: dict[str, Any], target: Path) -> None:
