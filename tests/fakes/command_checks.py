@@ -75,6 +75,7 @@ def _check_python(words: Sequence[str], is_whole: bool) -> bool:
     if words[0] != "-m":
         path = ROOT / words[0]
         assert path.is_file(), f"there is no {words[0]}"
+        assert "parse_args" in path.read_text(), f"{words[0]} has no parser that could check its words"
         return _check_main(lambda: runpy.run_path(str(path), run_name="__main__"), words, is_whole)
     name, *arguments = words[1:]
     if name == "refusion.training":
