@@ -110,9 +110,9 @@ def joined_processes(device: str, batch: int) -> Iterator[Processes]:
     if count == 1:
         yield Processes(device=chosen)
         return
-    store, rank, count = next(dist.rendezvous("env://"))
+    store, rank, count = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
     # torchrun's store outlives its restarts, and holds the addresses of those that are gone.
-    store = dist.PrefixStore(f"restart {_restarts()}", store)
+    store = dist.PrefixStore(f"restart {_restarts()}", store)  # type: ignore[attr-defined]
     kind = "nccl" if chosen.type == "cuda" else "gloo"
     dist.init_process_group(kind, store=store, rank=rank, world_size=count)
     try:
