@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -53,11 +54,17 @@ class RealServer:
             time.sleep(0.2)
         self._memory = _own_memory() - before
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it and what it started at once: kill -9."""
-        if self._process.poll() is None:
+        # What it started may have outlived it.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._process.wait()
         for path in self._memory:
             path.unlink(missing_ok=True)
 

@@ -49,6 +49,8 @@ class Outages:
 
     kills: int = 0
     stops: int = 0
+    crashes: int = 0
+    """How often it ended by itself: Triton's Python backend does not survive being stopped at any moment."""
     frames: int = 0
     wrong: int = 0
     given_up: list[str] = field(default_factory=list)
@@ -144,15 +146,26 @@ def _disturb(server: RealServer, clients: int, seconds: float, chance: random.Ra
         else:
             server.hold_up(HELD_UP_S)
             outages.stops += 1
+        _restart_if_crashed(server, outages)
     ended.set()
     for client in running:
-        client.join()
+        while client.is_alive():
+            client.join(1.0)
+            _restart_if_crashed(server, outages)
         outages.frames += client.frames
         outages.wrong += client.wrong
         outages.given_up += client.given_up
         outages.longest_wait_s = max(outages.longest_wait_s, round(client.longest_wait_s, 2))
     outages.regions_left = server.region_count()
     return outages
+
+
+def _restart_if_crashed(server: RealServer, outages: Outages) -> None:
+    """Do what a supervisor does."""
+    if not server.is_running:
+        server.kill()
+        server.start()
+        outages.crashes += 1
 
 
 if __name__ == "__main__":
