@@ -25,6 +25,7 @@ SCENE = SyntheticScene(width_px=96, height_px=64)
 WORDS = {
     r"(?:rtsp|gst):.*|/dev/video\d+|SRC": "synthetic:?width=96&height=64&frames=3",
     r"127\.0\.0\.1:8080": "127.0.0.1:0",
+    r"480x640": "32x48",
     r"(?:127\.0\.0\.1|gpu7):8001": "{triton}",
     r"(refusion/weights/.*)": rf"{ROOT}/\1",
 }
@@ -38,7 +39,8 @@ SHORTER = {
     r"bench quality": "--limit 2",
     r"bench quality (?!.*--method)": "--method lite --method average",
     r"demo": "--frames 3 --width 64 --height 48",
-    r"export": "--shape 32x48 --force",
+    r"export (?!.*--shape)": "--shape 32x48",
+    r"export": "--force",
     r"train (?!.*--resume)": f"{_STEP} {_HERE}",
 }
 """Words that are added, by the beginning of the command; of an option given twice the last one counts."""
