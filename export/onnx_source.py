@@ -97,8 +97,9 @@ def _accuracy(path: Path, text: str) -> dict[str, Any]:
 
 def _described(path: Path, data: bytes) -> tuple[dict[str, str], tuple[int | None, int | None, int | None]]:
     # ONNX Runtime is always installed, the onnx package is not; it also refuses what is no whole model.
-    import onnxruntime
+    from refusion.backends.onnxruntime import load_onnxruntime
 
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -186,8 +186,9 @@ def _psnr_db(levels: NDArray[np.float32]) -> float | None:
 
 def onnxruntime_runner(data: bytes, *, optimise: bool = True) -> Run:
     """Return a function that runs an ONNX on the CPU, as it is written where optimise is off."""
-    import onnxruntime
+    from refusion.backends.onnxruntime import load_onnxruntime
 
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # The arena would keep the memory of the largest input for good: gigabytes beside PyTorch's.

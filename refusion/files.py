@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from refusion.errors import InputError, OutputError
 from refusion.frames import Frame
+from refusion.partial_files import partial_file
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -75,6 +74,16 @@ def read_raw_image(path: Path) -> Frame | NDArray[np.uint16]:
     )
 
 
+def require_file(path: Path, kind: str) -> None:
+    """Raise InputError unless there is such a file; the kind is what the error calls it."""
+    try:
+        is_there = path.is_file()
+    except OSError as error:
+        raise InputError(f"{path} cannot be looked up: {error.strerror}") from None
+    if not is_there:
+        raise InputError(f"there is no {kind} {path}")
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -129,6 +138,8 @@ def _decode(data: bytes) -> NDArray[Any] | None:
 def replacing(path: Path, *, force: bool) -> Iterator[Path]:
     """Give a path to write to, beside the target; it takes the target's place when the block ends well.
 
+    What a killed run left there is written over; see `partial_file`.
+
     Args:
         path: The target.
         force: Whether a file that is there may be replaced.
@@ -137,36 +148,25 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
         OutputError: The target is there and force is off, or its folder cannot be written to.
     """
     refuse_unwritable(path, force=force)
-    try:
-        # The suffix is kept: encoders go by it.
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
-    os.close(handle)
-    partial = Path(name)
-    try:
+    with _failures_named(path), partial_file(path) as partial:
         yield partial
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Raise OutputError if the target is a folder, or is there already and force is off."""
-    if path.is_dir():
-        raise OutputError(f"{path} cannot be written: it is a folder")
-    if path.exists() and not force:
-        raise OutputError(f"{path} is there already; give --force to replace it")
+    """Raise OutputError if the target is a folder, cannot be looked up, or is there and force is off."""
+    with _failures_named(path):
+        if path.is_dir():
+            raise OutputError(f"{path} cannot be written: it is a folder")
+        if path.exists() and not force:
+            raise OutputError(f"{path} is there already; give --force to replace it")
 
 
-def _umask() -> int:
-    # The only way to read it is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def _failures_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def refuse_unwritable(path: Path, *, force: bool) -> None:
@@ -207,12 +207,16 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     """Return the images of a folder by their names without suffix, sorted.
 
     Raises:
-        InputError: It is no folder, holds no image, or two images that differ in their suffix alone.
+        InputError: It is no folder, cannot be read, holds no image, or two that differ in their suffix alone.
     """
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}")
+    try:
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}")
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}") from None
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    for path in paths:
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from refusion.errors import UsageError, WeightsError
@@ -14,7 +15,7 @@ def stated(path: Path) -> dict[str, str]:
     Raises:
         WeightsError: It is damaged, or not ours.
     """
-    if not path.is_file():
+    if not _is_file(path):
         return {}
     if path.suffix == ".onnx":
         from refusion.backends.onnxruntime import OnnxRuntimeBackend
@@ -29,6 +30,12 @@ def stated(path: Path) -> dict[str, str]:
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} is not a readable safetensors file: {error}") from None
     return {}
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):  # whoever opens it says what is wrong with the name
+        return path.is_file()
+    return False
 
 
 def stated_model(path: Path) -> Model | None:

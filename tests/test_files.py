@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refusion import InputError, OutputError
-from refusion.files import images_by_stem, match_by_stem, read_image, replacing, write_image
+from refusion.files import images_by_stem, match_by_stem, read_image, replacing, require_file, write_image
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 
@@ -114,6 +114,18 @@ def test_unwritable_places_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(OutputError, match="it is a folder"):
         write_image(tmp_path / "folder.png", PICTURE, force=True)
+
+
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
+    name = "x" * 300
+    with pytest.raises(OutputError, match=r"x\.png cannot be written: File name too long"):
+        write_image(tmp_path / f"{name}.png", PICTURE)
+    with pytest.raises(InputError, match=r"x\.png cannot be read: File name too long"):
+        read_image(tmp_path / f"{name}.png")
+    with pytest.raises(InputError, match="x cannot be read: File name too long"):
+        images_by_stem(tmp_path / name)
+    with pytest.raises(InputError, match="x cannot be looked up: File name too long"):
+        require_file(tmp_path / name, "model")
 
 
 def test_folders_are_matched_by_stem(tmp_path: Path) -> None:

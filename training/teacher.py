@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from refusion.errors import InputError, UsageError, WeightsError
-from refusion.files import replacing
+from refusion.errors import UsageError, WeightsError
+from refusion.files import replacing, require_file
 from refusion.models.checkpoints import load_fusion
 from refusion.models.fusion import FusionModule
 from refusion.models.proposal import LossProposal, LossWeights
@@ -127,8 +127,7 @@ def load_proposal(path: Path) -> LossProposal:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise InputError(f"there is no loss proposal module {path}")
+    require_file(path, "loss proposal module")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -140,7 +139,7 @@ def load_proposal(path: Path) -> LossProposal:
 
 def save_proposal(proposal: LossProposal, path: Path, *, task: str) -> None:
     """Write a loss proposal module as safetensors."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in proposal.state_dict().items()}
     metadata = {
@@ -149,4 +148,4 @@ def save_proposal(proposal: LossProposal, path: Path, *, task: str) -> None:
         "balanced": str(proposal.balanced).lower(),
     }
     with replacing(path, force=True) as partial:
-        save_file(tensors, partial, metadata=metadata)
+        partial.write_bytes(save(tensors, metadata=metadata))

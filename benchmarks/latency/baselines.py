@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion.backends import BACKENDS
-from refusion.backends.onnxruntime import CPU_PROVIDER, CUDA_PROVIDER
+from refusion.backends.onnxruntime import CPU_PROVIDER, CUDA_PROVIDER, load_onnxruntime
 from refusion.benchmarks.latency.weights import Weights
 from refusion.errors import BackendError
 from refusion.machine import processors
@@ -147,8 +147,7 @@ class NaiveOnnx:
         Raises:
             BackendError: The device is cuda, and this ONNX Runtime cannot use one.
         """
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         providers = [CPU_PROVIDER] if device == "cpu" else [CUDA_PROVIDER, CPU_PROVIDER]

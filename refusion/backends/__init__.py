@@ -27,6 +27,9 @@ class BackendFacts:
     """Whether auto may take it."""
 
 
+MOST_THREADS = 4096
+"""More than any machine has cores: a slip of the keyboard, which runtimes answer with an abort."""
+
 CHECKPOINTS = (".safetensors", ".pth", ".pt")
 
 # Of those that read a file, auto takes the first.
@@ -159,12 +162,14 @@ def create_backend(name: str, weights: Path, *, threads: int = 0, device: str = 
     Args:
         name: A backend's name, or "auto".
         weights: The file of weights.
-        threads: CPU threads of the network; 0 takes all cores.
+        threads: CPU threads of the network, at most MOST_THREADS; 0 takes all cores.
         device: "cpu"; "cuda": on a GPU or not at all; "auto": on a GPU if the backend can.
 
     Raises:
         InputError, UsageError, WeightsError, BackendError: As the parts say.
     """
+    if not 0 <= threads <= MOST_THREADS:
+        raise UsageError(f"the number of threads must be 0 (all cores) to {MOST_THREADS}, not {threads}")
     chosen = choose_backend(name, weights)
     if chosen == "tensorrt":
         from refusion.backends.tensorrt.backend import TensorRTBackend

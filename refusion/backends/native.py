@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.errors import BackendError, InputError, UsageError, WeightsError
+from refusion.errors import BackendError, UsageError, WeightsError
+from refusion.files import require_file
 from refusion.models import Model
 from refusion.weights_file import stated_model
 
@@ -107,8 +108,7 @@ def _module() -> Any:
 
 
 def _read(path: Path) -> tuple[Model, dict[str, NDArray[np.float32]]]:
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}")
+    require_file(path, "checkpoint")
     if path.suffix == ".safetensors":
         from safetensors.numpy import load_file
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.errors import BackendError, InputError, WeightsError
+from refusion.errors import BackendError, WeightsError
+from refusion.files import require_file
 
 ARCHITECTURE_KEY = "refusion.architecture"
 """Metadata key that our exporter writes into each model."""
@@ -18,6 +21,19 @@ ARCHITECTURE_KEY = "refusion.architecture"
 CUDA_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 logger = logging.getLogger("refusion")
+
+
+def load_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime with its telemetry off, unless $ORT_DISABLE_TELEMETRY says otherwise.
+
+    Official builds for Linux (from 1.29 on) report sessions and facts of the model to Microsoft over the
+    network, and keep an identifier of the device in the user's cache. They look at the variable once, while
+    the module is imported.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 class OnnxRuntimeBackend:
@@ -37,19 +53,16 @@ class OnnxRuntimeBackend:
             WeightsError: It is not a model of ours.
             BackendError: The device is "cuda", and the runtime cannot use one.
         """
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         self._version = onnxruntime.__version__
-        if not weights.is_file():
-            raise InputError(f"there is no model {weights}")
+        require_file(weights, "model")
         self._session: Any = self._opened(weights, threads, device)
         self._check_model(weights)
         on_gpu = self._session.get_providers()[0] == CUDA_PROVIDER
         self._device_text = "CUDA" if on_gpu else "CPU"
 
     def _opened(self, weights: Path, threads: int, device: str) -> Any:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -117,8 +130,7 @@ class OnnxRuntimeBackend:
 
 
 def _wants_cuda(device: str) -> bool:
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     if device == "cuda":
         if CUDA_PROVIDER not in onnxruntime.get_available_providers():
             raise BackendError(
@@ -131,9 +143,7 @@ def _wants_cuda(device: str) -> bool:
 
 def would_use_cuda() -> bool:
     """Tell whether this ONNX Runtime has a CUDA provider, and the machine a GPU."""
-    import onnxruntime
-
-    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+    if CUDA_PROVIDER not in load_onnxruntime().get_available_providers():
         return False
     from refusion.gpus import find_gpus
 

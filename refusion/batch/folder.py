@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from refusion.errors import InputError, OutputError, UsageError
+from refusion.partial_files import partial_file
 
 WHOLE_OBJECT_PROTOCOLS = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "r2", "memory"}
@@ -35,14 +39,24 @@ class Folder:
             InputError: The folder cannot be listed; one that is not there is empty.
         """
         try:
-            found = self._filesystem.find(self._path)
+            found = list(self._local_files()) if self._is_local else self._filesystem.find(self._path)
         except FileNotFoundError:
             return []
         except Exception as error:  # each kind of store has errors of its own
-            raise InputError(f"{self.url} cannot be listed: {_reason(error)}") from None
+            raise InputError(f"{self.url} cannot be listed: {reason_of(error)}") from None
         start = self._path.rstrip("/") + "/" if self._path else ""
         names = (path.removeprefix(start).lstrip("/") for path in found)
         return sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
+
+    def _local_files(self) -> Iterator[str]:
+        """Yield what fsspec's find does, but for its silence on folders below that cannot be read."""
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        for folder, _, files in os.walk(self._path, onerror=refuse):
+            yield from (posixpath.join(folder, file) for file in files)
 
     def read(self, name: str) -> bytes:
         """Return what a file holds.
@@ -65,6 +79,10 @@ class Folder:
         """
         path = self._join(name)
         self._filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
+        if self._is_local:
+            with partial_file(Path(path)) as partial_path:
+                partial_path.write_bytes(data)
+            return
         if not WHOLE_OBJECT_PROTOCOLS.isdisjoint(self._protocols):
             self._filesystem.pipe_file(path, data)
             return
@@ -84,13 +102,17 @@ class Folder:
         except FileNotFoundError:
             return
         except Exception as error:  # as in names
-            raise OutputError(f"{self.url_of(name)} cannot be removed: {_reason(error)}") from None
+            raise OutputError(f"{self.url_of(name)} cannot be removed: {reason_of(error)}") from None
 
     def url_of(self, name: str) -> str:
         """Return what a file of the folder is called."""
         # In a chain, zip://folder::archive.zip, the place within comes first.
         first, *rest = self.url.split("::")
         return "::".join((posixpath.join(first, name), *rest))
+
+    @property
+    def _is_local(self) -> bool:
+        return "file" in self._protocols
 
     @property
     def _protocols(self) -> set[str]:
@@ -118,13 +140,16 @@ def _opened(url: str) -> tuple[Any, str]:
     try:
         filesystem, path = url_to_fs(url)
     except ValueError as error:
-        raise UsageError(f"{url} is no path and no URL that fsspec knows: {_reason(error)}") from None
+        raise UsageError(f"{url} is no path and no URL that fsspec knows: {reason_of(error)}") from None
     except ImportError as error:
-        raise UsageError(f"{url} needs a package that is not installed: {_reason(error)}") from None
+        raise UsageError(f"{url} needs a package that is not installed: {reason_of(error)}") from None
     except FileNotFoundError:
         raise UsageError(f"{url} names an archive that is not there") from None
     return filesystem, path
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from refusion.batch.folder import Folder, split_url
+from refusion.batch.folder import Folder, reason_of, split_url
 from refusion.batch.pairs import PairFiles
 from refusion.errors import InputError
 from refusion.files import decode_image, encode_image
@@ -81,7 +81,7 @@ class PairWorker:
             except InputError as error:
                 return Outcome(pair, tries, str(error))
             except Exception as error:  # each kind of store has errors of its own
-                reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                reason = f"{type(error).__name__}: {reason_of(error)}" if str(error) else type(error).__name__
             else:
                 return Outcome(pair, tries)
             if tries < self.job.tries:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refusion.batch.folder import Folder
+from refusion.batch.folder import Folder, reason_of
 from refusion.batch.job import RESULT_SUFFIX, Job, Outcome
 from refusion.batch.pairs import PairFiles
 from refusion.errors import InputError, OutputError
@@ -111,7 +111,10 @@ def _check_record(output: Folder, there: set[str], record: dict[str, Any], force
             f"{output.url} holds files that are not of a batch, {min(there)} first; choose another folder, "
             "or give --force to replace results of the same names"
         )
-    output.write(RECORD, json.dumps(record, indent=1).encode() + b"\n")
+    try:
+        output.write(RECORD, json.dumps(record, indent=1).encode() + b"\n")
+    except Exception as error:  # each kind of store has errors of its own
+        raise OutputError(f"{output.url_of(RECORD)} cannot be written: {reason_of(error)}") from None
 
 
 def _write_failures(output: Folder, failures: Sequence[Outcome]) -> None:
@@ -123,4 +126,11 @@ def _write_failures(output: Folder, failures: Sequence[Outcome]) -> None:
     rows = csv.writer(text)
     rows.writerow(("name", "a", "b", "tries", "error"))
     rows.writerows((*failure.pair, failure.tries, failure.error) for failure in failures)
-    output.write(FAILURES, text.getvalue().encode())
+    try:
+        output.write(FAILURES, text.getvalue().encode())
+    except Exception as error:  # as above
+        first = failures[0]
+        raise OutputError(
+            f"{output.url_of(FAILURES)} cannot be written: {reason_of(error)}; it would list "
+            f"{len(failures)} pairs that failed, {first.pair.name} first: {first.error}"
+        ) from None

@@ -53,12 +53,19 @@ def _run_alone(command: Callable[..., None]) -> None:
 
 
 def _run(application: Callable[[], None]) -> None:
+    from refusion.cli.messages import print_any_name, print_error
     from refusion.cli.native_messages import held_native_messages
     from refusion.errors import RefusionError
 
+    print_any_name()
     with held_native_messages():
         try:
             application()
         except RefusionError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print_error(str(error))
+            sys.exit(1)
+        except OSError as error:
+            # What no module foresaw of files: a name that is too long, a folder without rights, a full disk.
+            reason = error.strerror or str(error)
+            print_error(reason if error.filename is None else f"{error.filename}: {reason}")
             sys.exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -68,6 +67,7 @@ def batch(
     """
     from refusion.batch.job import Job
     from refusion.batch.run import run
+    from refusion.cli.messages import print_error
     from refusion.cli.progress import progress_bar
 
     found, folders = _found(a, b, pairs)
@@ -93,9 +93,9 @@ def batch(
     errors = [f"{path} has no partner of the same name" for path in found.unmatched]
     errors += [f"{one.pair.name}: {one.error}" for one in report.failures]
     for text in errors[:MOST_ERRORS_SHOWN]:
-        print(f"error: {text}", file=sys.stderr)
+        print_error(text)
     if len(errors) > MOST_ERRORS_SHOWN:
-        print(f"error: and {len(errors) - MOST_ERRORS_SHOWN} more", file=sys.stderr)
+        print_error(f"and {len(errors) - MOST_ERRORS_SHOWN} more")
     if errors:
         raise typer.Exit(1)
 

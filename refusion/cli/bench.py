@@ -125,9 +125,11 @@ def latency(
         quick=quick,
     )
     report = run(request, lambda line: print(f"... {line}", file=sys.stderr, flush=True))
+    if json_file is not None:
+        # First: whoever reads the tables may close the pipe early.
+        write_report(json_file, report, force=force)
     _print(report)
     if json_file is not None:
-        write_report(json_file, report, force=force)
         print(f"wrote {json_file}")
 
 

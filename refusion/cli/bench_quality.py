@@ -105,13 +105,14 @@ def quality(
             request,
             lambda what, done, total: bar.update(line, description=what, completed=done, total=total),
         )
-    _print(measured)
+    # First: whoever reads the tables may close the pipe early.
     if output is not None:
         write_folder(output, measured, force=force)
-        print(f"wrote {output / PAGE}")
     if json_file is not None:
         write_report(json_file, as_json(measured), force=force)
-        print(f"wrote {json_file}")
+    _print(measured)
+    for path in filter(None, (output and output / PAGE, json_file)):
+        print(f"wrote {path}")
 
 
 def _sets(

@@ -96,9 +96,9 @@ def _gpu_libraries() -> dict[str, str]:
     except BackendError as error:
         rows["pycuda"] = str(error)
     if importlib.util.find_spec("onnxruntime") is not None:
-        import onnxruntime
+        from refusion.backends.onnxruntime import load_onnxruntime
 
-        rows["ONNX Runtime providers"] = ", ".join(onnxruntime.get_available_providers())
+        rows["ONNX Runtime providers"] = ", ".join(load_onnxruntime().get_available_providers())
     return rows
 
 

@@ -35,6 +35,10 @@ def evaluate(
             a, b, fused, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
     means = mean(records)
+    if json_file is not None:
+        content = {"mean": means, "pairs": {record.name: record.values for record in records}}
+        with replacing(json_file, force=force) as partial:
+            partial.write_text(json.dumps(content, indent=1) + "\n")
     table = Table(title=f"means over {len(records)} pairs")
     table.add_column("metric")
     table.add_column("mean", justify="right")
@@ -42,7 +46,3 @@ def evaluate(
     for metric in METRICS.values():
         table.add_row(metric.name, f"{means[metric.name]:.4f}", metric.meaning)
     Console().print(table)
-    if json_file is not None:
-        content = {"mean": means, "pairs": {record.name: record.values for record in records}}
-        with replacing(json_file, force=force) as partial:
-            partial.write_text(json.dumps(content, indent=1) + "\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -70,6 +69,9 @@ def fuse(
     from refusion.ranges import RangePolicy
     from refusion.stream.pairs import open_pairs
 
+    if not a or not b:
+        # As a path, an empty name is the current folder: an unset variable of a script would fuse that.
+        raise UsageError("A and B must not be empty")
     kind = _common_kind(a, b)
     is_video = kind == "a video"
     default_policy = "tracked" if is_video else "image"
@@ -138,6 +140,7 @@ def _fuse_images(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> N
 
 
 def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> None:
+    from refusion.cli.messages import print_error
     from refusion.cli.progress import progress_bar
     from refusion.errors import InputError, OutputError
     from refusion.files import make_folder, match_by_stem
@@ -163,7 +166,7 @@ def _fuse_folders(fuser: Fuser, a: Path, b: Path, output: Path, force: bool) -> 
                 failures.append(str(error))
     print(f"wrote {len(targets) - len(failures)} images to {output}")
     for line in unmatched + failures:
-        print(f"error: {line}", file=sys.stderr)
+        print_error(line)
     if unmatched or failures:
         raise typer.Exit(1)
 

@@ -21,10 +21,19 @@ def held_native_messages() -> Iterator[None]:
     if not _is_own_stderr():
         yield
         return
+    try:
+        held = tempfile.TemporaryFile()  # noqa: SIM115  (closed below)
+    except OSError:  # no folder for temporary files, or a full disk: the command may do without
+        yield
+        return
     sys.stderr.flush()
     console, python_stderr = os.dup(2), sys.stderr
     failed = False
-    with tempfile.TemporaryFile() as held, os.fdopen(console, "w", buffering=1, closefd=False) as replacement:
+    encoding, errors = python_stderr.encoding, python_stderr.errors
+    with (
+        held,
+        os.fdopen(console, "w", buffering=1, encoding=encoding, errors=errors, closefd=False) as replacement,
+    ):
         os.dup2(held.fileno(), 2)
         sys.stderr = replacement
         try:

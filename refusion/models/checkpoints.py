@@ -15,8 +15,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from refusion.errors import InputError, WeightsError
-from refusion.files import replacing
+from refusion.errors import WeightsError
+from refusion.files import replacing, require_file
 from refusion.models import Model
 from refusion.models.fusion import FusionModule
 from refusion.models.lite import LiteModule
@@ -163,8 +163,7 @@ def model_of(module: FusionNetwork) -> Model:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"there is no checkpoint {path}")
+    require_file(path, "checkpoint")
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
 
 
@@ -200,10 +199,9 @@ def _check_architecture(
 
 def save_network(module: FusionNetwork, path: Path, *, task: str) -> None:
     """Write a network as safetensors, with its architecture and task in the metadata."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     metadata = {"architecture": model_of(module).value.architecture, "task": task}
-    # safetensors makes its files readable by their owner alone; replacing() gives the usual mode.
     with replacing(path, force=True) as partial:
-        save_file(tensors, partial, metadata=metadata)
+        partial.write_bytes(save(tensors, metadata=metadata))

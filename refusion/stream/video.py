@@ -158,11 +158,14 @@ class VideoReader:
     def _open(self) -> tuple[av.container.InputContainer, av.video.stream.VideoStream]:
         import av
 
-        if not self.path.exists():
-            raise InputError(f"there is no video {self.path}")
-        if self.path.is_dir():
-            raise InputError(f"{self.path} is a folder, not a video")
-        declared, found = declared_size(self.path), self.path.stat().st_size
+        try:
+            if not self.path.exists():
+                raise InputError(f"there is no video {self.path}")
+            if self.path.is_dir():
+                raise InputError(f"{self.path} is a folder, not a video")
+            declared, found = declared_size(self.path), self.path.stat().st_size
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
         if declared > found:
             raise InputError(
                 f"{self.path} is truncated: it declares {declared} bytes and has {found}; "

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refusion.errors import InputError, OutputError, UsageError
+from refusion.files import refuse_existing, refuse_unwritable
 from refusion.frames import Frame, checked_frame, size_text
+from refusion.partial_files import MOST_STEM
 from refusion.stream.containers import cut_to_whole_fragments, size_note
 
 if TYPE_CHECKING:
@@ -68,7 +70,6 @@ class VideoWriter:
         self.frame_count = 0
         self._force = force
         self._keep = keep
-        self._partial = self.path.with_name(f"{self.path.stem}.{os.getpid()}.partial.mp4")
         self._container: av.container.OutputContainer | None = None
         self._first_ns = 0
         self._last_pts = -1
@@ -82,9 +83,8 @@ class VideoWriter:
             raise OutputError(
                 f"{self.path} cannot be written: videos are written as MP4, so name it NAME.mp4"
             )
-        if not self.path.parent.is_dir():
-            raise OutputError(f"{self.path} cannot be written: there is no folder {self.path.parent}")
-        self._refuse_existing()
+        refuse_unwritable(self.path, force=force)
+        self._partial = _new_partial(self.path)
         exact_rate = Fraction(rate).limit_denominator(1001)
         self._time_base = 1 / (exact_rate * _TICKS_PER_FRAME)
         with self._failures_reported():
@@ -137,7 +137,7 @@ class VideoWriter:
             self._container.mux(self._stream.encode(None))
             container, self._container = self._container, None
             container.close()
-            self._refuse_existing()
+            refuse_existing(self.path, force=self._force)
             self._partial.replace(self.path)
 
     def discard(self) -> None:
@@ -181,9 +181,6 @@ class VideoWriter:
         high_definition = height >= 720
         kr, kb = (0.2126, 0.0722) if high_definition else (0.299, 0.114)
         self._matrix = _yuv_matrix(kr=kr, kb=kb)
-        # PyAV creates the file with the first packet, many frames on: a folder that cannot be written has
-        # to show here. (The header cannot be written yet: FFmpeg 8.1 crashes where no packet follows it.)
-        self._partial.touch(exist_ok=False)
         # hybrid_fragmented (FFmpeg 7.1): fragments while writing, an ordinary file once closed. Without
         # flush_packets FFmpeg would hold back 256 KiB, which can be a minute.
         self._container = av.open(
@@ -226,12 +223,6 @@ class VideoWriter:
         self._last_pts = max(pts, self._last_pts + 1)
         return self._last_pts
 
-    def _refuse_existing(self) -> None:
-        if self.path.is_dir():
-            raise OutputError(f"{self.path} cannot be written: it is a folder")
-        if self.path.exists() and not self._force:
-            raise OutputError(f"{self.path} is there already; give --force to replace it")
-
     @contextmanager
     def _failures_reported(self) -> Iterator[None]:
         import av
@@ -244,6 +235,26 @@ class VideoWriter:
         except BaseException:
             self.discard()
             raise
+
+
+def _new_partial(target: Path) -> Path:
+    """Create the partial file, which a process that was killed may have left under the first names.
+
+    PyAV would create it with the first packet, many frames on; a folder that cannot be written has to show
+    here. (The header cannot be written yet: FFmpeg 8.1 crashes where no packet follows it.)
+    """
+    # Cut: the target's name may be as long as names can be.
+    name, number = f"{target.stem[:MOST_STEM]}.{os.getpid()}", 0
+    while True:
+        partial = target.with_name(f"{name}-{number}.partial.mp4" if number else f"{name}.partial.mp4")
+        try:
+            partial.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror}") from None
+        else:
+            return partial
 
 
 def _yuv_matrix(*, kr: float, kb: float) -> NDArray[np.float32]:

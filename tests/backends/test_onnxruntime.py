@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +19,31 @@ from refusion.gpus import Gpu, GpuReport
 from refusion.tasks import Task
 from refusion.weights import shipped_weights
 
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("refusion", "export", "training", "benchmarks")
 MODEL = shipped_weights(Task.ivif).onnx
 GPU = Gpu("Fake GPU", (8, 9), 8192, False)
+
+
+def test_its_telemetry_is_off(tmp_path: Path) -> None:
+    code = "from refusion.backends import onnxruntime as o; print(o.load_onnxruntime().__version__)"
+    # Its own switches, among them that of continuous integration, are left out.
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**kept, "HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.stdout == f"{onnxruntime.__version__}\n"
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_nothing_imports_it_past_its_switch() -> None:
+    sources = (path for part in PACKAGES for path in (ROOT / part).rglob("*.py") if ".kit" not in path.parts)
+    direct = [
+        path.relative_to(ROOT).as_posix()
+        for path in sources
+        if re.search(r"^\s*(import|from) onnxruntime", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert direct == ["refusion/backends/onnxruntime.py"]
 
 
 class Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -46,6 +47,27 @@ def test_files_come_back(folder: Folder) -> None:
 def test_nothing_is_left_beside_a_local_file(tmp_path: Path) -> None:
     Folder(str(tmp_path)).write("x.png", b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_folders_below_that_cannot_be_read_are_not_left_out_in_silence(tmp_path: Path) -> None:
+    day = tmp_path / "day"
+    day.mkdir(mode=0)
+    try:
+        if os.access(day, os.R_OK):
+            pytest.skip("this user may read every folder")
+        with pytest.raises(InputError, match=r"cannot be listed: Permission denied: .*/day"):
+            Folder(str(tmp_path)).names()
+    finally:
+        day.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("file", r"Not a directory: .*/file"), ("x" * 300, "File name too long: ")]
+)
+def test_what_is_no_folder_cannot_be_listed(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=f"{name} cannot be listed: {message}"):
+        Folder(str(tmp_path / name)).names()
 
 
 def test_archives_are_folders(tmp_path: Path) -> None:

@@ -135,6 +135,22 @@ def test_results_of_other_settings_are_not_mixed(job: Job) -> None:
     assert record["task"] == "ivif"
 
 
+def test_a_place_that_cannot_be_written_to_is_named(job: Job) -> None:
+    # Not even root may make files here.
+    wrong = replace(job, output="/proc/self/fused")
+    with pytest.raises(OutputError, match=rf"^/proc/self/fused/{RECORD} cannot be written: "):
+        run(pairs_of(wrong), wrong, in_this_process(wrong))
+
+
+def test_failures_that_cannot_be_noted_are_told(job: Job, archive: Path) -> None:
+    (archive / "ir" / "2.png").write_bytes(b"no image")
+    (archive / "fused" / FAILURES).mkdir(parents=True)
+    would_list = "it would list 1 pairs that failed, 2 first: .*/2.png is not an image"
+    with pytest.raises(OutputError, match=rf"{FAILURES} cannot be written: Is a directory: .*; {would_list}"):
+        run(pairs_of(job), job, in_this_process(job))
+    assert len(results(job)) == len(NAMES) - 1
+
+
 def test_the_pair_that_kills_workers_is_told_from_the_others(job: Job) -> None:
     dying = DyingJob(**vars(job))
     outcomes = {one.pair.name: one for one in run_locally(pairs_of(job), dying, workers=2)}

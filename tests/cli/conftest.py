@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,8 +63,15 @@ def installed_cli(tmp_path: Path) -> Command:
     if not script.is_file():
         pytest.skip(f"refusion is not installed beside {sys.executable}")
 
-    def run(*arguments: str | Path, script: Path = script) -> Outcome:
-        done = subprocess.run([script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    def run(*arguments: str | Path, script: Path = script, **environment: str) -> Outcome:
+        done = subprocess.run(
+            [script, *arguments],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run

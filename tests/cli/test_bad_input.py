@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +123,73 @@ def test_video_of_no_frames(installed_cli: Command, videos: tuple[Path, Path], t
     before = set(tmp_path.rglob("*"))
     outcome = installed_cli("fuse", "hollow.y4m", "b.mp4", "-o", "new.mp4")
     check(outcome, tmp_path, before, "hollow.y4m has a video stream, but no frames in it")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "fuse a.png b.png -o LONG.png",
+        "fuse a.png LONG.png -o new.png",
+        "fuse a.png b.png -o new.png --weights LONG.onnx",
+        "fuse a.png b.png -o new.png --weights LONG.safetensors",
+        "fuse a.mp4 b.mp4 -o LONG.mp4",
+        "fuse a.mp4 LONG.mp4 -o new.mp4",
+        "batch --a LONG --b folder -o new",
+        "stream --ir a.mp4 --visible b.mp4 -o LONG.mp4",
+        "stream --ir a.mp4 --visible b.mp4 -o LONG",
+        "stream --ir a.mp4 --visible b.mp4 -o new.mp4 --report LONG.json",
+        "calibrate --ir a.mp4 --visible LONG.mp4 -o new.yaml",
+        "calibrate --ir a.mp4 --visible b.mp4 -o LONG.yaml",
+        "eval --a LONG --b folder --fused folder",
+        "demo -o LONG",
+        "bench latency --json LONG.json",
+        "bench quality --data LONG",
+        pytest.param("train --data LONG -o new", marks=needs_torch),
+    ],
+)
+def test_names_that_no_file_can_have(cli: Command, inputs: Path, arguments: str) -> None:
+    before = set(inputs.rglob("*"))
+    outcome = cli(*arguments.replace("LONG", "x" * 300).split())
+    assert outcome.status == 1
+    assert len(outcome.error_lines) == 1
+    assert "File name too long" in outcome.err
+    assert set(inputs.rglob("*")) == before
+
+
+def test_names_cannot_forge_lines_or_colours(cli: Command, inputs: Path) -> None:
+    outcome = cli("fuse", "a.png", "none\nerror: all is well\x1b[31m.png", "-o", "new.png")
+    assert outcome.err == ("error: there is no file or folder none\\nerror: all is well\\x1b[31m.png\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("", "b.png", "-o", "new.png"), "A and B must not be empty"),
+        (("a.png", "b.png", "-o", "new.png", "--threads", str(10**20)), "the number of threads must be 0"),
+    ],
+)
+def test_slips_in_scripts(cli: Command, inputs: Path, arguments: tuple[str, ...], message: str) -> None:
+    before = set(inputs.rglob("*"))
+    check(cli("fuse", *arguments), inputs, before, message)
+
+
+def test_a_name_that_the_terminal_cannot_show_fails_nothing(installed_cli: Command, inputs: Path) -> None:
+    outcome = installed_cli("fuse", "a.png", "b.png", "-o", "☃.png", PYTHONIOENCODING="ascii")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "wrote \\u2603.png\n", "")
+    outcome = installed_cli("fuse", "a.png", "☃☃.png", "-o", "new.png", PYTHONIOENCODING="ascii")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err == "error: there is no file or folder \\u2603\\u2603.png\n"
+
+
+def test_a_closed_pipe_costs_no_result(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    folder = folders[1]
+    command = [sys.executable, "-m", "refusion", "eval", "--a", folder, "--b", folder, "--fused", folder]
+    with os.fdopen(write, "w") as pipe:
+        done = subprocess.run([*command, "--json", tmp_path / "r.json"], stdout=pipe, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert len(json.loads((tmp_path / "r.json").read_text())["pairs"]) == 3
 
 
 class RunsCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -93,6 +94,26 @@ def test_killed_writer_leaves_target_and_a_playable_part(tmp_path: Path) -> None
     assert decoded >= 100
 
 
+def test_a_part_that_another_process_of_this_number_left_is_kept(tmp_path: Path) -> None:
+    """In a container, the process of each start may have the same number."""
+    part = tmp_path / f"out.{os.getpid()}.partial.mp4"
+    part.write_bytes(b"a recording")
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, rate=25, size=(32, 32)) as writer:
+        writer.write(np.zeros((32, 32), np.uint8))
+        with pytest.raises(KeyError), VideoWriter(path, rate=25, size=(32, 32)):
+            raise KeyError
+    assert part.read_bytes() == b"a recording"
+    assert sorted(tmp_path.iterdir()) == [part, path]
+
+
+def test_the_longest_name_is_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 251}.mp4"
+    with VideoWriter(path, rate=25, size=(32, 32)) as writer:
+        writer.write(np.zeros((32, 32), np.uint8))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_slow_stream_is_on_the_disk_two_seconds_later(tmp_path: Path) -> None:
     """Frames that come seldom must not wait for the number of frames that two seconds usually have."""
     writer = VideoWriter(tmp_path / "slow.mp4", rate=25, size=(96, 64), keep=True)
@@ -154,6 +175,7 @@ def test_full_disk_keeps_what_was_written_of_a_recording(tmp_path: Path) -> None
         ("missing/out.mp4", "cannot be written: there is no folder"),
         ("out.avi", "videos are written as MP4, so name it NAME.mp4"),
         ("folder.mp4", "cannot be written: it is a folder"),
+        ("x" * 300 + ".mp4", "cannot be written: File name too long"),
     ],
 )
 def test_target_that_cannot_be(tmp_path: Path, name: str, message: str) -> None:

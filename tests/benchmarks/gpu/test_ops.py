@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,6 +16,7 @@ from refusion import _C
 from refusion.benchmarks.gpu import build_native, ops
 
 ROOT = Path(__file__).parents[3]
+SOURCES_NS = 1_700_000_000_000_000_000
 
 
 def test_without_a_gpu_the_job_says_so_in_one_line() -> None:
@@ -70,11 +70,32 @@ def test_a_machine_without_tools_is_told_which(tmp_path: Path) -> None:
     assert "cannot be built here: there is no cmake, no c++, no nvcc on PATH" in done.stderr
 
 
-def test_a_module_without_cuda_or_of_older_sources_is_built_anew(tmp_path: Path) -> None:
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Sources of a checkout of their own, all of one time."""
+    paths = [tmp_path / name for name in ("CMakeLists.txt", "cmake/cuda.cmake", "csrc/cuda/pre.cu")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, ns=(SOURCES_NS, SOURCES_NS))
+    monkeypatch.setattr(build_native, "ROOT", tmp_path)
+    return paths
+
+
+def test_a_folder_without_a_module_is_built(tmp_path: Path, sources: list[Path]) -> None:
     assert not build_native.is_built(tmp_path)
-    if not _C.build_info()["cuda"]:
-        pytest.skip("the module was compiled without CUDA")
-    module = shutil.copy(_C.__file__, tmp_path)
-    assert build_native.is_built(tmp_path)
-    os.utime(module, (1, 1))
-    assert not build_native.is_built(tmp_path)
+
+
+def test_a_module_without_cuda_or_of_older_sources_is_built_anew(tmp_path: Path, sources: list[Path]) -> None:
+    # A module of the name in Python: what is asked of it is whether it has CUDA, and its time.
+    module = tmp_path / "_C.py"
+    for has_cuda in (False, True):
+        module.write_text(f"def build_info(): return {{'cuda': {has_cuda}}}")
+        for late_ns, is_newer in ((1, True), (0, True), (-1, False)):
+            os.utime(module, ns=(SOURCES_NS + late_ns, SOURCES_NS + late_ns))
+            assert build_native.is_built(tmp_path) == (has_cuda and is_newer)
+    for path in sources:
+        os.utime(module, ns=(SOURCES_NS, SOURCES_NS))
+        os.utime(path, ns=(SOURCES_NS, SOURCES_NS + 1))
+        assert not build_native.is_built(tmp_path)
+        os.utime(path, ns=(SOURCES_NS, SOURCES_NS))
