@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from refusion.errors import InputError, OutputError
+from refusion.errors import InputError, OutputError, UsageError
 from refusion.frames import Frame
 from refusion.partial_files import partial_file
 
@@ -174,6 +174,12 @@ def refuse_unwritable(path: Path, *, force: bool) -> None:
     refuse_existing(path, force=force)
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}")
+
+
+def refuse_source(output: str | Path, *sources: str | Path) -> None:
+    """Raise UsageError if the output is one of the sources (addresses of cameras may be among them)."""
+    if Path(output).resolve() in (Path(source).resolve() for source in sources):
+        raise UsageError(f"{output} is a source; write the result elsewhere")
 
 
 def make_folder(path: Path) -> None:

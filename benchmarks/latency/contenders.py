@@ -102,23 +102,30 @@ def contenders(
 
     Args:
         models: The networks.
-        backends: Names; None: all that run on the devices.
+        backends: Names; None: all that load a file and run on the devices.
         with_baselines: Whether the full network is compared with what others would run.
         devices: Of DEVICES. A backend that is named is compared wherever it runs, if on none of them.
         precisions: Those that are compared.
 
     Raises:
-        UsageError: There is no such backend, or none of them runs in these precisions.
+        UsageError: There is no such backend, one has its network elsewhere, or none runs in these precisions.
     """
+    loading = [name for name, facts in BACKENDS.items() if facts.suffixes]
     for name in backends or ():
-        if name not in BACKENDS:
-            raise UsageError(f"there is no backend '{name}'; choose one of {', '.join(BACKENDS)}")
+        if name in loading:
+            continue
+        if name in BACKENDS:
+            raise UsageError(
+                f"the {name} backend has its network on a server: measure it there, with perf_analyzer, or "
+                f"whole streams with `refusion stream --backend {name} --report FILE`"
+            )
+        raise UsageError(f"there is no backend '{name}'; choose one of {', '.join(loading)}")
     models = list(models)
     chosen = []
     if with_baselines and Model.full in models:
         chosen = [Contender(Model.full, baseline.name, device) for device in devices for baseline in Baseline]
     for model in models:
-        for name in backends or BACKENDS:
+        for name in backends or loading:
             able = _DEVICES_OF.get(name, ("cpu",))
             used = [device for device in able if device in devices] or (able if backends else ())
             for device in used:

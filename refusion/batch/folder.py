@@ -110,6 +110,11 @@ class Folder:
         first, *rest = self.url.split("::")
         return "::".join((posixpath.join(first, name), *rest))
 
+    def place_of(self, name: str = "") -> tuple[frozenset[str], str]:
+        """Return what tells a file, or the folder, from others, whatever URLs and links name it."""
+        path = self._join(name)
+        return frozenset(self._protocols), os.path.realpath(path) if self._is_local else path
+
     @property
     def _is_local(self) -> bool:
         return "file" in self._protocols

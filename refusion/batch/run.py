@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from refusion.batch.folder import Folder, reason_of
+from refusion.batch.folder import Folder, reason_of, split_url
 from refusion.batch.job import RESULT_SUFFIX, Job, Outcome
 from refusion.batch.pairs import PairFiles
-from refusion.errors import InputError, OutputError
+from refusion.errors import InputError, OutputError, UsageError
 from refusion.placement import CHECKPOINT_KEY
 from refusion.weights import sha256
 from refusion.weights_file import stated
@@ -56,13 +56,17 @@ def run(
         done: Takes each outcome as it comes.
 
     Raises:
+        UsageError: A result would take the place of a source.
         OutputError: The folder holds results of other settings, or cannot be written to.
         RefusionError: As Fuser, or the runner.
     """
     output = Folder(job.output)
+    _refuse_source_folders(job, output)
     there = set(output.names())
-    _check_record(output, there, _record(job), force)
     names = {pair.name + RESULT_SUFFIX for pair in pairs} & there
+    if force and not job.folders:
+        _refuse_listed_sources((pair for pair in pairs if pair.name + RESULT_SUFFIX in names), output)
+    _check_record(output, there, _record(job), force)
     if force:
         for name in names:
             output.remove(name)
@@ -76,6 +80,20 @@ def run(
         done(outcome)
     _write_failures(output, failures)
     return Report(len(left) - len(failures), len(names), tuple(failures))
+
+
+def _refuse_source_folders(job: Job, output: Folder) -> None:
+    for folder in map(Folder, job.folders or ()):
+        if folder.place_of() == output.place_of():
+            raise UsageError(f"{output.url} is a source; write the results elsewhere")
+
+
+def _refuse_listed_sources(pairs: Iterable[PairFiles], output: Folder) -> None:
+    for pair in pairs:
+        result = pair.name + RESULT_SUFFIX
+        for folder, file in map(split_url, (pair.a, pair.b)):
+            if folder.place_of(file) == output.place_of(result):
+                raise UsageError(f"{folder.url_of(file)} is a source; write the results elsewhere")
 
 
 def _record(job: Job) -> dict[str, Any]:

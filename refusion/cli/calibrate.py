@@ -92,10 +92,11 @@ def calibrate(
     """
     from refusion.alignment import coverage, with_common_view
     from refusion.alignment.collecting import collect_pairs
-    from refusion.files import refuse_unwritable, write_image
+    from refusion.files import refuse_source, refuse_unwritable, write_image
 
     for path in (output, preview):
         if path is not None:
+            refuse_source(path, ir, visible, *filter(None, [points]))
             refuse_unwritable(path, force=force)
     parallax = _parallax(baseline_m, focal_px)
     _check_method(method, board, points)

@@ -64,7 +64,7 @@ def fuse(
     frames, or twice the same synthetic: scene. For ivif, A is the infrared and B the visible source.
     """
     from refusion.errors import UsageError
-    from refusion.files import refuse_unwritable
+    from refusion.files import refuse_source, refuse_unwritable
     from refusion.fuser import Fuser
     from refusion.ranges import RangePolicy
     from refusion.stream.pairs import open_pairs
@@ -78,8 +78,7 @@ def fuse(
     policy = RangePolicy.parse(default_policy if output_range == "auto" else output_range)
     if policy is RangePolicy.tracked and not is_video:
         raise UsageError("--range tracked follows the frames of a video; for images choose image or off")
-    if output.resolve() in (Path(a).resolve(), Path(b).resolve()):
-        raise UsageError(f"{output} is a source; write the result elsewhere")
+    refuse_source(output, a, b)
     if kind != "a folder":
         refuse_unwritable(output, force=force)
 

@@ -125,7 +125,7 @@ def stream(
     from refusion.cli.stream_options import address_of, size_of, span_of
     from refusion.cli.stream_run import run_stream, serving
     from refusion.errors import UsageError
-    from refusion.files import refuse_unwritable
+    from refusion.files import refuse_source, refuse_unwritable
     from refusion.stream.opening import open_stream
     from refusion.stream.rendering import View, ViewSettings
     from refusion.thermal import Palette
@@ -133,7 +133,10 @@ def stream(
     settings = ViewSettings(View.parse(view), Palette.parse(palette))
     address = None if serve is None else address_of(serve)
     if report is not None:
+        refuse_source(report, ir, visible, *filter(None, [calibration]))
         refuse_unwritable(report, force=force)
+        if out is not None and out.resolve() == report.resolve():
+            raise UsageError(f"--out and --report both name {out}; give each a file of its own")
     if out is None and address is None and not window and report is None:
         raise UsageError("nothing would be done with the picture: give --out, --serve, --window or --report")
     with (

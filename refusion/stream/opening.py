@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from refusion.errors import UsageError
+from refusion.files import refuse_source
 from refusion.fuser import Fuser
 from refusion.models import Model
 from refusion.placement import Device
@@ -112,9 +114,10 @@ def open_stream(
     from refusion.thermal import GainControl
 
     if out is not None:
+        refuse_source(out, str(ir), str(visible))
         refuse_target(Path(out), force=force)
-    if max_frames is not None and max_frames < 1:
-        raise UsageError(f"the number of frames must be positive, not {max_frames}")
+    if max_frames is not None and not 0 < max_frames <= sys.maxsize:
+        raise UsageError(f"the number of frames must be 1 to {sys.maxsize}, not {max_frames}")
     path = DEFAULT_CALIBRATION if calibration is None else Path(calibration)
     registration = Registration(
         None if calibration is None else load_calibration(path), path=path, refine=refine

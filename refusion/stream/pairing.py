@@ -11,6 +11,8 @@ from refusion.stream.sources.addresses import scheme_of
 from refusion.stream.sources.synthetic import SharedScene
 
 _NS_PER_MS = 1_000_000
+_MOST_MS = 24 * 3600 * 1e3
+_MOST_HZ = 1e6
 
 
 def open_moments(
@@ -56,6 +58,13 @@ def open_moments(
     for name, value in (("max skew", max_skew_ms), ("max age", max_age_ms)):
         if value is not None and not value > 0:
             raise UsageError(f"{name} must be above 0 ms, not {value:g}")
+        if value is not None and value > _MOST_MS:
+            raise UsageError(f"{name} must be at most {_MOST_MS:g} ms, a day, not {value:g}")
+    if not abs(clock_offset_ms) <= _MOST_MS:
+        raise UsageError(f"the clock offset must be at most {_MOST_MS:g} ms, a day, not {clock_offset_ms:g}")
+    for name, rate_hz in (("infrared", infrared_rate_hz), ("visible", visible_rate_hz)):
+        if rate_hz is not None and not 0 < rate_hz <= _MOST_HZ:
+            raise UsageError(f"the {name} rate must be above 0 Hz and at most {_MOST_HZ:g}, not {rate_hz:g}")
     if rtsp_transport not in ("tcp", "udp"):
         raise UsageError(f"the RTSP transport must be tcp or udp, not '{rtsp_transport}'")
     scene = SharedScene(infrared) if infrared == visible and scheme_of(infrared) == "synthetic" else None

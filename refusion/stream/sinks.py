@@ -112,8 +112,13 @@ def fitted(picture: Frame, size: tuple[int, int]) -> Frame:
 
 def refuse_target(path: Path, *, force: bool) -> None:
     """Raise OutputError if `open_sink` could not write there, before anything slow is opened."""
-    if _is_folder(path):
-        if not force and path.is_dir() and any(path.iterdir()):
+    try:
+        is_folder = _is_folder(path)
+        has_files = is_folder and path.is_dir() and any(path.iterdir())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from None
+    if is_folder:
+        if has_files and not force:
             raise OutputError(f"{path} has files already; give --force to add to them and replace some")
         return
     if path.suffix.lower() != ".mp4":

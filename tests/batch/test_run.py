@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from dying_job import DyingJob
 
-from refusion import Fuser, OutputError
+from refusion import Fuser, OutputError, UsageError
 from refusion.batch import job as job_module
 from refusion.batch.folder import Folder
 from refusion.batch.job import Job, Outcome, PairWorker
@@ -133,6 +133,24 @@ def test_results_of_other_settings_are_not_mixed(job: Job) -> None:
     run(pairs_of(job), job, in_this_process(job), force=True)  # type: ignore[arg-type]
     record = json.loads((Path(job.output) / RECORD).read_text())
     assert record["task"] == "ivif"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_sources_are_never_replaced(job: Job, archive: Path, force: bool) -> None:
+    before = {path: path.read_bytes() for path in archive.rglob("*.png")}
+    (archive / "link").symlink_to(archive / "vis")
+    for output in (archive / "vis", archive / "link", archive / "ir" / ".." / "vis"):
+        wrong = replace(job, output=f"file://{output}")
+        with pytest.raises(UsageError, match=f"{output} is a source; write the results elsewhere"):
+            run(pairs_of(wrong), wrong, in_this_process(wrong), force=force)
+    listed = [PairFiles(name, f"{archive}/ir/{name}.png", f"{archive}/vis/{name}.png") for name in NAMES]
+    wrong = replace(job, folders=None, output=str(archive / "link"))
+    problem = (
+        (UsageError, "vis/.*.png is a source") if force else (OutputError, "files that are not of a batch")
+    )
+    with pytest.raises(problem[0], match=problem[1]):
+        run(listed, wrong, in_this_process(wrong), force=force)
+    assert {path: path.read_bytes() for path in archive.rglob("*.png") if "link" not in path.parts} == before
 
 
 def test_a_place_that_cannot_be_written_to_is_named(job: Job) -> None:

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import pickle
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +156,41 @@ def test_names_that_no_file_can_have(cli: Command, inputs: Path, arguments: str)
     assert len(outcome.error_lines) == 1
     assert "File name too long" in outcome.err
     assert set(inputs.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "fuse a.png b.png -o link.png",
+        "fuse a.mp4 b.mp4 -o b.mp4",
+        "fuse pictures pictures -o pictures",
+        "batch --a pictures --b pictures -o pictures",
+        "stream --ir a.mp4 --visible b.mp4 -o a.mp4",
+        "stream --ir pictures --visible pictures -o pictures",
+        "stream --ir a.mp4 --visible b.mp4 --report b.mp4",
+        "stream --ir a.mp4 --visible b.mp4 --calibration c.yaml --report c.yaml",
+        "calibrate --ir a.mp4 --visible b.mp4 -o ./a.mp4",
+        "calibrate --ir a.png --visible b.png --method points --points p.csv -o p.csv",
+    ],
+)
+def test_sources_are_not_replaced_even_by_force(cli: Command, inputs: Path, arguments: str) -> None:
+    (inputs / "link.png").symlink_to(inputs / "a.png")
+    (inputs / "pictures").mkdir()
+    shutil.copy(inputs / "a.png", inputs / "pictures" / "000000.png")
+    (inputs / "c.yaml").write_text("version: 1")
+    (inputs / "p.csv").write_text("1,2,3,4")
+    before = {path: path.read_bytes() for path in inputs.rglob("*") if path.is_file()}
+    outcome = cli(*arguments.split(), "--force")
+    assert outcome.status == 1
+    (line,) = outcome.error_lines
+    assert re.search("is a source; write the results? elsewhere$", line)
+    assert {path: path.read_bytes() for path in inputs.rglob("*") if path.is_file()} == before
+
+
+def test_two_outputs_are_two_files(cli: Command, inputs: Path) -> None:
+    before = set(inputs.rglob("*"))
+    outcome = cli("stream", "--ir", "a.mp4", "--visible", "b.mp4", "-o", "new.mp4", "--report", "./new.mp4")
+    check(outcome, inputs, before, "--out and --report both name new.mp4; give each a file of its own")
 
 
 def test_names_cannot_forge_lines_or_colours(cli: Command, inputs: Path) -> None:

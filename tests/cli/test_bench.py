@@ -32,6 +32,7 @@ def test_a_report_and_its_comparison(cli: Command) -> None:
     [
         (("--size", "640"), "a size is WIDTHxHEIGHT in pixels, as in 640x480, not '640'"),
         (("--backend", "tpu"), "there is no backend 'tpu'; choose one of native,"),
+        (("--backend", "triton"), "the triton backend has its network on a server: measure it there"),
         (("--device", "tpu"), "there is no device 'tpu'; choose one of cpu, cuda"),
         (("--precision", "int8"), "there is no precision 'int8'; choose one of fp32, fp16, bf16"),
         (("--model", "tiny"), "there is no model 'tiny'; choose one of full, lite"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from pathlib import Path
@@ -152,6 +153,11 @@ def test_a_damaged_frame_is_reported_in_its_place(tmp_path: Path) -> None:
     [
         ({"max_skew_ms": 0}, "max skew must be above 0 ms, not 0"),
         ({"max_age_ms": -1}, "max age must be above 0 ms, not -1"),
+        ({"max_skew_ms": math.nan}, "max skew must be above 0 ms, not nan"),
+        ({"max_age_ms": math.inf}, "max age must be at most 8.64e.07 ms, a day, not inf"),
+        ({"clock_offset_ms": math.nan}, "clock offset must be at most 8.64e.07 ms, a day, not nan"),
+        ({"infrared_rate_hz": 0}, "the infrared rate must be above 0 Hz and at most 1e.06, not 0"),
+        ({"visible_rate_hz": math.inf}, "the visible rate must be above 0 Hz and at most 1e.06, not inf"),
         ({"rtsp_transport": "sctp"}, "the RTSP transport must be tcp or udp, not 'sctp'"),
     ],
 )
