@@ -145,11 +145,13 @@ def replacing(path: Path, *, force: bool) -> Iterator[Path]:
         force: Whether a file that is there may be replaced.
 
     Raises:
-        OutputError: The target is there and force is off, or its folder cannot be written to.
+        OutputError: The target is there, or appears meanwhile, and force is off, or its folder cannot be
+            written to.
     """
     refuse_unwritable(path, force=force)
     with _failures_named(path), partial_file(path) as partial:
         yield partial
+        refuse_existing(path, force=force)
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:

@@ -87,6 +87,14 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     assert path.read_bytes() != before
 
 
+def test_a_target_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    with pytest.raises(OutputError, match="is there already"), replacing(path, force=False):
+        path.write_text("another's")
+    assert path.read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def write_half_and_fail(path: Path) -> None:
     path.write_text("half")
     raise RuntimeError("cut short")

@@ -63,9 +63,10 @@ def run_stream(
         stream.stop()
         stream.wait_ended()
         status = stream.status(latest=KEPT_CALLS)
-        events.print_latest(status)
         if report is not None:
+            # First: a terminal that was closed takes no more lines.
             write_report(report, status, force=force)
+        events.print_latest(status)
         print(_summary(status, out), flush=True)
     stream.join()
 
@@ -109,9 +110,14 @@ def _watch(
 
 @contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM inside the block; after the first, the next one acts as it would without."""
+    """Collect what asks for an end inside the block; after the first, the next one acts as it would without.
+
+    A terminal that is closed, or a connection that is lost, sends SIGHUP; nohup has it ignored.
+    """
     requests: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
 
     def note(number: int, _: FrameType | None) -> None:
         requests.append(number)
