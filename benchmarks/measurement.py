@@ -76,14 +76,6 @@ def print_facts(facts: Mapping[str, object]) -> None:
     print("\n".join(f"{name}: {value}" for name, value in facts.items()))
 
 
-def print_ratios(columns: str, times_ms: Mapping[str, float]) -> None:
-    """Print times as a Markdown table: `columns` heads the first two; the first row is the baseline."""
-    baseline_ms = next(iter(times_ms.values()))
-    print(f"| {columns} | times faster |\n|---|---|---|")
-    for name, milliseconds in times_ms.items():
-        print(f"| {name} | {milliseconds / 1e3:.2f} | {baseline_ms / milliseconds:.1f} |")
-
-
 def write_report(
     path: Path | None, report_format: str, facts: Mapping[str, object], **content: object
 ) -> None:

@@ -27,8 +27,11 @@ class Folder:
             url: A local path, or a URL that fsspec knows: s3://bucket/folder, zip://folder::archive.zip, ...
 
         Raises:
-            UsageError: There is no such kind of URL, or what reads it is not installed.
+            UsageError: It is empty, there is no such kind of URL, or what reads it is not installed.
         """
+        if not url:
+            # As a path it would be the current folder: that of a script whose variable is not set.
+            raise UsageError("the path or URL of a folder is empty")
         self.url = url
         self._filesystem, self._path = _opened(url)
 
@@ -80,8 +83,11 @@ class Folder:
         path = self._join(name)
         self._filesystem.makedirs(posixpath.dirname(path), exist_ok=True)
         if self._is_local:
-            with partial_file(Path(path)) as partial_path:
-                partial_path.write_bytes(data)
+            try:
+                with partial_file(Path(path)) as partial_path:
+                    partial_path.write_bytes(data)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, path) from None  # not the partial file's name
             return
         if not WHOLE_OBJECT_PROTOCOLS.isdisjoint(self._protocols):
             self._filesystem.pipe_file(path, data)
@@ -114,6 +120,11 @@ class Folder:
         """Return what tells a file, or the folder, from others, whatever URLs and links name it."""
         path = self._join(name)
         return frozenset(self._protocols), os.path.realpath(path) if self._is_local else path
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a local folder that is not there; stores know no folders but those with files."""
+        return self._is_local and not Path(self._path).exists()
 
     @property
     def _is_local(self) -> bool:

@@ -61,6 +61,8 @@ def _images(folder: Folder) -> dict[str, str]:
             )
         found[stem] = name
     if not found:
+        if folder.is_missing:
+            raise InputError(f"there is no folder {folder.url}")
         raise InputError(f"there are no images in {folder.url} (known: {', '.join(sorted(IMAGE_SUFFIXES))})")
     return found
 

@@ -69,7 +69,10 @@ def batch(
     from refusion.batch.run import run
     from refusion.cli.messages import print_error
     from refusion.cli.progress import progress_bar
+    from refusion.errors import UsageError
 
+    if backend == "triton":
+        raise UsageError("batch runs the network in its own workers: leave out --backend triton")
     found, folders = _found(a, b, pairs)
     job = Job(
         output, folders, task, model, weights, backend, device, output_range, threads=threads, tries=tries

@@ -254,10 +254,6 @@ def _require(*modules: str) -> None:
         )
 
 
-def _size_text(shape: tuple[int, int, int]) -> str:
-    return f"{shape[1]}x{shape[2]}"
-
-
 def _accuracy_text(accuracy: dict[str, Any]) -> str:
     psnr_db = accuracy["lowest_psnr_db"]
     return (

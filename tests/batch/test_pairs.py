@@ -28,8 +28,12 @@ def test_folders_are_matched_by_name_with_those_below(tmp_path: Path) -> None:
 
 def test_what_cannot_be_matched_is_an_error(tmp_path: Path) -> None:
     a = files(tmp_path / "ir", "1.png")
-    with pytest.raises(InputError, match="there are no images in .*none"):
+    with pytest.raises(InputError, match="there is no folder .*none"):
         pairs_of_folders(a, Folder(str(tmp_path / "none")))
+    (tmp_path / "empty").mkdir()
+    for url in (str(tmp_path / "empty"), "memory://none"):
+        with pytest.raises(InputError, match=f"there are no images in {url}"):
+            pairs_of_folders(a, Folder(url))
     with pytest.raises(InputError, match="no image of .*ir has the name"):
         pairs_of_folders(a, files(tmp_path / "vis", "2.png"))
     with pytest.raises(InputError, match=r"1.bmp and .*1.png have the same name"):

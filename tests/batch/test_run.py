@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,12 @@ def test_sources_are_never_replaced(job: Job, archive: Path, force: bool) -> Non
     with pytest.raises(problem[0], match=problem[1]):
         run(listed, wrong, in_this_process(wrong), force=force)
     assert {path: path.read_bytes() for path in archive.rglob("*.png") if "link" not in path.parts} == before
+
+
+def test_a_result_that_cannot_be_named_fails_alone(job: Job) -> None:
+    pair = pairs_of(job)[0]._replace(name="x" * 300)
+    (outcome,) = in_this_process(replace(job, tries=1))([pair])
+    assert re.fullmatch(r"OSError: File name too long: .*/fused/x{300}\.png", outcome.error)
 
 
 def test_a_place_that_cannot_be_written_to_is_named(job: Job) -> None:

@@ -60,7 +60,9 @@ def test_what_failed_is_named_and_the_status_says_so(cli: Cli, folders: tuple[Pa
         (("--a", "ir"), "give the folders --a and --b, or a list with --pairs"),
         (("--a", "ir", "--b", "vis", "--pairs", "x.csv"), "give the folders --a and --b, or a list"),
         (("--a", "nonsense://x", "--b", "vis"), "nonsense://x is no path and no URL that fsspec knows"),
-        (("--a", "none", "--b", "vis"), "there are no images in none"),
+        (("--a", "none", "--b", "vis"), "there is no folder none"),
+        (("--a", "", "--b", "vis"), "the path or URL of a folder is empty"),
+        (("--a", "ir", "--b", "vis", "--backend", "triton"), "batch runs the network in its own workers"),
         (("--a", "ir", "--b", "vis", "--task", "x"), "there is no task 'x'"),
     ],
 )

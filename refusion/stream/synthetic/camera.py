@@ -51,10 +51,6 @@ class Camera:
         """Return the x at which a distance leaves the frame on the right."""
         return (self.width_px - self.centre_px[0]) / self.scale_px(z_m)
 
-    def left_edge_m(self, z_m: float) -> float:
-        """Return the x at which a distance leaves the frame on the left."""
-        return -self.centre_px[0] / self.scale_px(z_m)
-
     def rays(self) -> tuple[Plane, Plane]:
         """Return how far the ray of each pixel goes right and down for every metre ahead."""
         centre_x, centre_y = self.centre_px
