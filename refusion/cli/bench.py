@@ -59,7 +59,7 @@ def latency(
         Optional[list[str]],  # noqa: UP045
         typer.Option(metavar="WxH", help="Once for each; default: 640x480."),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pairs in one run of the network.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=1024, help="Pairs in one run of the network.")] = 1,
     threads: ThreadsOption = 0,
     baselines: Annotated[
         bool,
@@ -150,9 +150,11 @@ def _request(
     with_scaling: bool,
     quick: bool,
 ) -> LatencyRequest:
+    from refusion.backends import BACKENDS
     from refusion.benchmarks.latency.precisions import Precision
     from refusion.benchmarks.latency.run import QUICK, Effort, LatencyRequest
-    from refusion.errors import InputError, UsageError
+    from refusion.errors import UsageError
+    from refusion.files import require_file
     from refusion.models import Model
     from refusion.tasks import Task
 
@@ -160,8 +162,9 @@ def _request(
     if weights is not None:
         if not models or len(chosen) != 1:
             raise UsageError("--weights are those of one model: name it with --model")
-        if not weights.is_file():
-            raise InputError(f"there is no weights file {weights}")
+        require_file(weights, "weights file")
+        if not any(weights.suffix in facts.suffixes for facts in BACKENDS.values()):
+            raise UsageError(f"no backend reads {weights}: its name ends in none of the known suffixes")
     return LatencyRequest(
         task=Task.parse(task),
         models=chosen,
@@ -193,11 +196,14 @@ def _size(text: str) -> tuple[int, int]:
     import re
 
     from refusion.errors import UsageError
+    from refusion.stream.synthetic import SyntheticScene
 
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None:
         raise UsageError(f"a size is WIDTHxHEIGHT in pixels, as in 640x480, not '{text}'")
-    return int(match[1]), int(match[2])
+    width, height = int(match[1]), int(match[2])
+    SyntheticScene.check_size(width, height)  # whose pictures are fused
+    return width, height
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 
 def print_error(message: str) -> None:
-    """Print an error as one line; what a terminal would obey in the name of a file is shown as an escape."""
-    line = "".join(
+    """Print an error; what a terminal would obey in the name of a file is shown as an escape.
+
+    Lists of ours go on in lines that are indented, which no name can turn into an error of its own.
+    """
+    lines = re.split(r"\n(?=  )", message)
+    print("error: " + "\n".join(map(_shown, lines)), file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in message
+        for character in text
     )
-    print(f"error: {line}", file=sys.stderr)
 
 
 def print_any_name() -> None:

@@ -198,6 +198,18 @@ def test_names_cannot_forge_lines_or_colours(cli: Command, inputs: Path) -> None
     assert outcome.err == ("error: there is no file or folder none\\nerror: all is well\\x1b[31m.png\n")
 
 
+@needs_torch
+def test_lists_of_mistakes_keep_their_lines(cli: Command, tmp_path: Path) -> None:
+    for folder in ("ir", "vi"):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "1.png", np.zeros((20, 20), np.uint8))
+    outcome = cli("train", "--data", ".", "-o", "run")
+    assert outcome.err.splitlines()[:2] == [
+        "error: these files cannot be trained on; mend or remove them:",
+        "  ir/1.png is 20x20, smaller than a patch of 128 pixels",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

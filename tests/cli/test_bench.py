@@ -31,6 +31,7 @@ def test_a_report_and_its_comparison(cli: Command) -> None:
     ("arguments", "message"),
     [
         (("--size", "640"), "a size is WIDTHxHEIGHT in pixels, as in 640x480, not '640'"),
+        (("--size", "0x480"), "a synthetic scene's width must be 16 to 4096 pixels, not 0"),
         (("--backend", "tpu"), "there is no backend 'tpu'; choose one of native,"),
         (("--backend", "triton"), "the triton backend has its network on a server: measure it there"),
         (("--device", "tpu"), "there is no device 'tpu'; choose one of cpu, cuda"),
@@ -38,6 +39,10 @@ def test_a_report_and_its_comparison(cli: Command) -> None:
         (("--model", "tiny"), "there is no model 'tiny'; choose one of full, lite"),
         (("--weights", "x.onnx"), "--weights are those of one model: name it with --model"),
         (("--weights", "x.onnx", "--model", "full"), "there is no weights file x.onnx"),
+        (
+            ("--weights", "there.json", "--model", "full"),
+            "no backend reads there.json: its name ends in none",
+        ),
         (("--json", "there.json"), "there.json is there already; give --force to replace it"),
         (("--compare", "a.json", "b.json"), "there is no report a.json"),
         (("--videos", "a.mp4", "b.mp4"), "there is no video a.mp4"),

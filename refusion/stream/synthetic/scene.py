@@ -55,11 +55,7 @@ class SyntheticScene:
         rate_hz: float = 25.0,
         frame_count: int | None = None,
     ) -> None:
-        for name, value, most in (("width", width_px, _LARGEST_PX[0]), ("height", height_px, _LARGEST_PX[1])):
-            if not _SMALLEST_PX <= value <= most:
-                raise UsageError(
-                    f"a synthetic scene's {name} must be {_SMALLEST_PX} to {most} pixels, not {value}"
-                )
+        self.check_size(width_px, height_px)
         if seed < 0:
             raise UsageError(f"a synthetic scene's seed must be 0 or more, not {seed}")
         if not 0 < rate_hz <= _FASTEST_HZ:
@@ -76,6 +72,15 @@ class SyntheticScene:
         self._smoke = Smoke(self._layout, self._camera, self._scenery)
         self._head_lights = HeadLights(self._camera, self._layout.car.z_m)
         self._sensors = Sensors(self._layout, self._camera)
+
+    @staticmethod
+    def check_size(width_px: int, height_px: int) -> None:
+        """Raise UsageError if no scene can have this size."""
+        for name, value, most in (("width", width_px, _LARGEST_PX[0]), ("height", height_px, _LARGEST_PX[1])):
+            if not _SMALLEST_PX <= value <= most:
+                raise UsageError(
+                    f"a synthetic scene's {name} must be {_SMALLEST_PX} to {most} pixels, not {value}"
+                )
 
     @classmethod
     def from_uri(cls, uri: str) -> SyntheticScene:
