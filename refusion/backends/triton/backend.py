@@ -103,7 +103,7 @@ class TritonBackend:
     def _run(self, sources: NDArray[np.float32]) -> NDArray[np.float32]:
         backoff = Backoff()
         began_s = time.monotonic()
-        tries = 0
+        tries = doubtful = 0
         while True:
             tries += 1
             try:
@@ -113,8 +113,16 @@ class TritonBackend:
                 self._carrier.note(failure)
                 wait_s = 0.0 if failure.is_region_lost else backoff.next_s()
                 spent_s = time.monotonic() - began_s
-                if not failure.is_worth_retrying(tries) or spent_s + wait_s >= self._address.retry_s:
-                    raise BackendError(self._given_up(failure, tries, spent_s)) from None
+                # A server that goes or comes back fails in odd ways, too: such answers count in a row.
+                doubtful = 0 if failure.is_absence else doubtful + failure.is_doubtful
+                text = f"Triton at {self._address.target} did not fuse a frame: {failure}"
+                if not failure.is_worth_retrying(doubtful):
+                    raise BackendError(text) from None
+                if spent_s + wait_s >= self._address.retry_s:
+                    raise BackendError(
+                        f"{text} ({tries} tries in {spent_s:.1f} s); is it running? Give it longer with "
+                        f"?retry_s=S, or each try with ?deadline_s=S (now {self._address.deadline_s:g})"
+                    ) from None
                 if tries == 1:
                     logger.warning("Triton at %s: %s; trying again", self._address.target, failure)
             if self._ended.wait(wait_s):
@@ -141,12 +149,3 @@ class TritonBackend:
                 f"{dict(self._model.identity)}, found {dict(model.identity)}; open another Fuser to use it"
             )
         self._facts, self._model = facts, model
-
-    def _given_up(self, failure: CallFailedError, tries: int, spent_s: float) -> str:
-        text = f"Triton at {self._address.target} did not fuse a frame: {failure}"
-        if not failure.is_worth_retrying(tries):
-            return text
-        return (
-            f"{text} ({tries} tries in {spent_s:.1f} s); is it running? Give it longer with ?retry_s=S, or "
-            f"each try with ?deadline_s=S (now {self._address.deadline_s:g})"
-        )

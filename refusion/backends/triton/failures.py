@@ -25,11 +25,16 @@ class CallFailedError(Exception):
         """Whether the server is not there or too slow, so that nothing is known of what it did."""
         return self.code in _ABSENT
 
-    def is_worth_retrying(self, tries: int) -> bool:
-        """Tell whether another try could end better, after so many."""
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether more of its kind would be in vain."""
+        return self.code in _DOUBTFUL
+
+    def is_worth_retrying(self, doubtful: int) -> bool:
+        """Tell whether another try could end better, after so many doubtful failures, this one included."""
         if self.is_region_lost:
             return True
-        return self.code not in _FINAL and not (self.code in _DOUBTFUL and tries >= _MOST_DOUBTFUL)
+        return self.code not in _FINAL and doubtful < _MOST_DOUBTFUL
 
 
 class RegionRefusedError(Exception):

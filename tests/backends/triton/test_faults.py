@@ -190,6 +190,19 @@ def test_what_would_fail_again_is_not_tried_for_long(local: Any, code: str, trie
     assert len(numbers) == tries
 
 
+def test_a_server_that_comes_back_may_fail_oddly_at_first(local: Any) -> None:
+    codes = ["INTERNAL", "UNAVAILABLE", "UNAVAILABLE", "INTERNAL", "INTERNAL"]
+
+    def before(number: int, context: Any) -> None:
+        if codes:
+            context.abort(grpc.StatusCode[codes.pop(0)], "no such luck")
+
+    local.faults.before = before
+    with opened(local) as backend:
+        assert backend.run(frame(1)).shape == (1, 1, *frame(1).shape[2:])
+    assert not codes
+
+
 def test_closing_ends_the_tries(local: Any) -> None:
     with opened(local) as backend:
         local.kill()
