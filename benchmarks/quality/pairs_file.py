@@ -19,5 +19,7 @@ def pairs_csv(run: QualityRun) -> str:
     for one in run.results:
         what = (one.data.title, one.data.task.name, one.method, one.kind.value)
         for record in one.records:
-            writer.writerow((*what, record.name, *(repr(record.values[name]) for name in METRICS)))
+            # A name of a file may be no text.
+            name = record.name.encode(errors="backslashreplace").decode()
+            writer.writerow((*what, name, *(repr(record.values[metric]) for metric in METRICS)))
     return target.getvalue()

@@ -54,7 +54,7 @@ def write_folder(folder: Path, run: QualityRun, *, force: bool) -> None:
         pictures[data.name] = SetPictures(*files.values())
     pairs, report = pairs_csv(run), as_json(run)
     with replacing(folder / PAIRS, force=force) as partial:
-        partial.write_text(pairs)
+        partial.write_text(pairs, encoding="utf-8")
     write_report(folder / REPORT, report, force=force)
     with replacing(folder / PAGE, force=force) as partial:
         partial.write_text(page(run, report, pictures, pairs), encoding="utf-8")

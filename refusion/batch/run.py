@@ -145,7 +145,7 @@ def _write_failures(output: Folder, failures: Sequence[Outcome]) -> None:
     rows.writerow(("name", "a", "b", "tries", "error"))
     rows.writerows((*failure.pair, failure.tries, failure.error) for failure in failures)
     try:
-        output.write(FAILURES, text.getvalue().encode())
+        output.write(FAILURES, text.getvalue().encode(errors="backslashreplace"))
     except Exception as error:  # as above
         first = failures[0]
         raise OutputError(

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+PLAYLISTS = frozenset({"concat", "dash", "hls", "imf", "rtsp", "sdp"})
+"""What FFmpeg calls files that name other files, or addresses: whatever a stranger wrote there."""
+
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _SIZE_NOTE = re.compile(r"refusion frame size (\d+)x(\d+)")
 
@@ -24,6 +27,11 @@ def noted_size(comment: str, *, coded: tuple[int, int]) -> tuple[int, int] | Non
         return None
     width, height = int(note[1]), int(note[2])
     return (width, height) if coded == (width + width % 2, height + height % 2) else None
+
+
+def local_address(path: Path) -> str:
+    """Return how FFmpeg is told of a local file: in a bare name, a protocol would stand before a colon."""
+    return f"file:{path}"
 
 
 def declared_size(path: Path) -> int:

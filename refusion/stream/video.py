@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from refusion.errors import InputError
 from refusion.frames import Frame, size_text
-from refusion.stream.containers import declared_size, noted_size
+from refusion.stream.containers import PLAYLISTS, declared_size, local_address, noted_size
 from refusion.stream.video_writer import VideoWriter
 
 if TYPE_CHECKING:
@@ -172,11 +172,14 @@ class VideoReader:
                 "copy it again, or keep what is there with: ffmpeg -i FILE -c copy NEW"
             )
         try:
-            container = av.open(str(self.path))
+            container = av.open(local_address(self.path))
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
         except (av.FFmpegError, ValueError):
             raise InputError(f"{self.path} is not a video, or is truncated") from None
+        if not PLAYLISTS.isdisjoint(container.format.name.split(",")):
+            container.close()
+            raise InputError(f"{self.path} is a list of other files, not a video; give the videos themselves")
         if not container.streams.video:
             container.close()
             raise InputError(f"{self.path} has no video stream")

@@ -19,7 +19,7 @@ from refusion.errors import InputError, OutputError, UsageError
 from refusion.files import refuse_existing, refuse_unwritable
 from refusion.frames import Frame, checked_frame, size_text
 from refusion.partial_files import MOST_STEM
-from refusion.stream.containers import cut_to_whole_fragments, size_note
+from refusion.stream.containers import cut_to_whole_fragments, local_address, size_note
 
 if TYPE_CHECKING:
     import av
@@ -184,7 +184,7 @@ class VideoWriter:
         # hybrid_fragmented (FFmpeg 7.1): fragments while writing, an ordinary file once closed. Without
         # flush_packets FFmpeg would hold back 256 KiB, which can be a minute.
         self._container = av.open(
-            str(self._partial),
+            local_address(self._partial),
             "w",
             format="mp4",
             options={"movflags": "frag_keyframe+hybrid_fragmented", "flush_packets": "1"},

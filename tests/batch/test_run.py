@@ -167,6 +167,15 @@ def test_a_place_that_cannot_be_written_to_is_named(job: Job) -> None:
         run(pairs_of(wrong), wrong, in_this_process(wrong))
 
 
+def test_names_that_are_no_text_are_noted(job: Job, archive: Path) -> None:
+    for folder in ("ir", "vis"):
+        (archive / folder / "a\udcff.png").write_bytes(b"no image")
+    report = run(pairs_of(job), job, in_this_process(job))
+    assert [failure.pair.name for failure in report.failures] == ["a\udcff"]
+    noted = (archive / "fused" / FAILURES).read_text()
+    assert "\na\\udcff,a\\udcff.png,a\\udcff.png,1," in noted
+
+
 def test_failures_that_cannot_be_noted_are_told(job: Job, archive: Path) -> None:
     (archive / "ir" / "2.png").write_bytes(b"no image")
     (archive / "fused" / FAILURES).mkdir(parents=True)

@@ -41,6 +41,24 @@ def encode(path: Path, container_format: str, frames: list[Frame], *, movflags: 
     return path
 
 
+@pytest.mark.parametrize("name", ["2026-11-23T12:30:00.mp4", "http:x.mp4", "50%d?x=1#2.mp4", "a\udcff.mp4"])
+def test_names_that_look_like_addresses(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter(name, rate=25, size=(32, 32)) as writer:
+        writer.write(np.zeros((32, 32), np.uint8))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with VideoReader(name) as video:
+        assert len(list(video)) == 1
+
+
+def test_a_file_cannot_name_another(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "private.mp4", rate=25, size=(32, 32)) as writer:
+        writer.write(np.zeros((32, 32), np.uint8))
+    (tmp_path / "a.mp4").write_text("ffconcat version 1.0\nfile private.mp4\n")
+    with pytest.raises(InputError, match=r"a\.mp4 is a list of other files, not a video"):
+        VideoReader(tmp_path / "a.mp4")
+
+
 def test_decoding_ahead_changes_no_frame(tmp_path: Path) -> None:
     path = encode(tmp_path / "noise.mp4", "mp4", noise_frames(12))
     with VideoReader(path) as ahead, VideoReader(path, ahead=False) as alone:
