@@ -19,6 +19,7 @@ PAGES = sorted(
     page
     for folder in (".", "docs", "engines", "examples", "refusion", "benchmarks")
     for page in (ROOT / folder).glob("*.md" if folder == "." else "**/*.md")
+    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
 )
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -56,16 +57,16 @@ def commands_of(page: Path) -> Iterator[PageCommand]:
             for words in map(_words, lines):
                 yield from (PageCommand(tuple(each), is_span=False) for each in _split(words))
     for span in _SPAN.findall(without_blocks(text)):
-        words = _words(" ".join(span.split()))
+        try:
+            words = _words(" ".join(span.split()))
+        except ValueError:  # with an apostrophe, and so no command
+            continue
         if len(words) > 1 and words[0] in {"refusion", *ALONE, *PROGRAMS}:
             yield PageCommand(tuple(word for word in words if word != "..."), is_span=True)
 
 
 def _words(line: str) -> list[str]:
-    try:
-        words = shlex.split(line, comments=True)
-    except ValueError:  # a span with an apostrophe is no command
-        return []
+    words = shlex.split(line, comments=True)
     while words and _VARIABLE.match(words[0]):
         words = words[1:]
     if not words or _KEYWORDS.match(line):
