@@ -154,16 +154,17 @@ CODECS = {"nv12": "rawvideo", "yuvj420p": "mjpeg"}
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj420p", "yuv444p", "nv12", "yuv420p10le", "bgr0"])
 def test_luma_alone_is_what_neutral_colours_have(tmp_path: Path, pixel_format: str) -> None:
-    plane = np.tile(np.linspace(0, 255, 34).round().astype(np.uint8), (21, 1))
+    # 48 wide: FFmpeg 8.1 converts 1 in 60 pictures of 34 to 10 bits with a few wrong pixels.
+    plane = np.tile(np.linspace(0, 255, 48).round().astype(np.uint8), (21, 1))
     path = tmp_path / "neutral.mkv"
     with av.open(str(path), "w") as container:
         stream = container.add_stream(CODECS.get(pixel_format, "ffv1"), rate=10)
-        stream.width, stream.height, stream.pix_fmt = 34, 21, pixel_format
+        stream.width, stream.height, stream.pix_fmt = 48, 21, pixel_format
         picture = av.VideoFrame.from_ndarray(np.dstack([plane] * 3), format="bgr24")
         container.mux(stream.encode(picture.reformat(format=pixel_format)))
         container.mux(stream.encode(None))
     with VideoReader(path, luma=True) as video:
-        assert (video.size, video.is_gray) == ((34, 21), False)
+        assert (video.size, video.is_gray) == ((48, 21), False)
         (found,) = list(video)
     assert found.flags.c_contiguous
     # Limited range has fewer levels, and FFmpeg's conversion to it rounds once more.
