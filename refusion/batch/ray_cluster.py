@@ -87,7 +87,11 @@ def _mapped(
     fused = rows.map(
         RayWorker,
         fn_constructor_args=(job,),
-        compute=ray.data.ActorPoolStrategy(size=min(actors, len(pairs))),
+        compute=ray.data.ActorPoolStrategy(
+            size=min(actors, len(pairs)),
+            # What waits at an actor that dies counts as tried: looked at one by one, pairs do not wait.
+            max_tasks_in_flight_per_actor=1 if block == 1 else None,
+        ),
         num_cpus=0 if num_gpus else max(1, job.threads),
         num_gpus=num_gpus,
         # Without an end to them, a pair that kills actors would keep the run from ending.
