@@ -30,7 +30,7 @@ _TICKS_PER_FRAME = 100
 
 
 class VideoWriter:
-    """H.264 in MP4 (libx264, yuv420p, CRF 16), written beside the target and renamed to it on a clean close.
+    """H.264 in MP4 (libx264, yuv420p, CRF 18), written beside the target and renamed to it on a clean close.
 
     While it is written, the file `NAME.PID.partial.mp4` is a fragmented MP4 that plays up to its last whole
     fragment of two seconds, so that is about what a killed process loses; without `keep`, what the encoder
@@ -209,7 +209,11 @@ class VideoWriter:
         self._stream = stream
 
     def _encoder_options(self, rate: Fraction) -> dict[str, str]:
-        options = {"crf": "16", "preset": "veryfast", "g": str(max(1, round(_FRAGMENT_S * rate)))}
+        # Against veryfast at CRF 16: 0.4 times the processor time, which fusing needs, for the same PSNR (of
+        # luma: a fused night street 42.1 dB, M3SVD 48.0 and 48.7) in files 1.1 and 1.4 times as large. The
+        # preset alone lacks CABAC, which saves a sixth of a file, and the filter for edges of blocks.
+        options = {"preset": "ultrafast", "crf": "18", "x264-params": "cabac=1:deblock=0,0"}
+        options["g"] = str(max(1, round(_FRAGMENT_S * rate)))
         # Otherwise the encoder holds back frames to look ahead: of a slow stream, many seconds.
         return {**options, "tune": "zerolatency"} if self._keep else options
 
