@@ -18,7 +18,7 @@ MAPPED = {"refusion": "refusion", "export": "refusion/export", "training": "refu
 MAPPED["benchmarks"] = "refusion/benchmarks"
 NOT_SOURCE = (".*", "build", "dist", "out", "runs", "engines", "__pycache__", "*.egg-info", "*.so")
 OPTIONAL = {"torch", "onnx", "onnxsim", "tensorrt", "tensorrt_rtx", "pycuda", "yaml", "tensorboard"}
-OPTIONAL |= {"aiohttp", "aiortc"}
+OPTIONAL |= {"aiohttp", "aiortc", "networkx"}
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
